@@ -193,31 +193,38 @@ static bool is_new_group(const struct hf_rollout_plan *plan, size_t k, size_t i)
     return !has_group(&plan->stages[k], i, name);
 }
 
+static double percent(int64_t ppm)
+{
+    return (double)ppm / (HF_ROLLOUT_PPM / 100);
+}
+
 static enum hf_err check_stage(const struct hf_rollout_plan *plan, size_t k, struct hf_why *why)
 {
     const struct hf_rollout_stage *stage = &plan->stages[k];
     const int64_t before = k > 0 ? plan->stages[k - 1].ppm : 0;
+    const size_t number = k + 1; /* as people count */
 
     if (stage->ppm > HF_ROLLOUT_PPM)
         return hf_fail(why, HF_E_POLICY,
-                       "%s: stage %zu has more than all devices (expected at most %d millionths, "
-                       "found %lld)",
-                       WHAT, k, HF_ROLLOUT_PPM, (long long)stage->ppm);
+                       "%s: stage %zu has more than all devices (expected at most 100%%, found "
+                       "%g%%)",
+                       WHAT, number, percent(stage->ppm));
     if (stage->ppm < before)
         return hf_fail(why, HF_E_POLICY,
-                       "%s: stage %zu shrinks (expected at least the %lld millionths of the stage "
-                       "before, found %lld)",
-                       WHAT, k, (long long)before, (long long)stage->ppm);
+                       "%s: stage %zu shrinks (expected at least the %g%% of the stage before, "
+                       "found %g%%)",
+                       WHAT, number, percent(before), percent(stage->ppm));
     for (size_t i = 0; i < stage->n_groups; i++) {
         if (!is_new_group(plan, k, i))
             return hf_fail(why, HF_E_POLICY,
                            "%s: stage %zu names the group %s, which it or a stage before it has "
                            "already; leave it out",
-                           WHAT, k, stage->groups[i]);
+                           WHAT, number, stage->groups[i]);
     }
     if (stage->ppm == before && stage->n_groups == 0)
         return hf_fail(why, HF_E_POLICY,
-                       "%s: stage %zu adds no device to the one before; leave it out", WHAT, k);
+                       "%s: stage %zu adds no device to the one before; leave it out", WHAT,
+                       number);
     return HF_OK;
 }
 
@@ -225,11 +232,11 @@ static enum hf_err check_approval(const struct hf_rollout_plan *plan, struct hf_
 {
     if (plan->approval == HF_ROLLOUT_AUTO && plan->approvals > 0)
         return hf_fail(why, HF_E_POLICY,
-                       "%s: \"approvals\" wants \"approval\" to be \"api\" or \"signed\"", WHAT);
+                       "%s: \"approvals\" needs \"approval\" to be \"api\" or \"signed\"", WHAT);
     if (plan->approval != HF_ROLLOUT_AUTO && plan->approvals < 1)
         return hf_fail(why, HF_E_POLICY, "%s: \"approvals\" should be 1 at least", WHAT);
     if (plan->approval != HF_ROLLOUT_SIGNED && plan->n_approvers > 0)
-        return hf_fail(why, HF_E_POLICY, "%s: \"approvers\" wants \"approval\" to be \"signed\"",
+        return hf_fail(why, HF_E_POLICY, "%s: \"approvers\" needs \"approval\" to be \"signed\"",
                        WHAT);
     if (plan->approval == HF_ROLLOUT_SIGNED && (size_t)plan->approvals > plan->n_approvers)
         return hf_fail(why, HF_E_POLICY,
@@ -253,9 +260,8 @@ enum hf_err hf_rollout_plan_check(const struct hf_rollout_plan *plan, struct hf_
         HF_TRY(check_stage(plan, k, why));
     if (plan->stages[last].ppm != HF_ROLLOUT_PPM)
         return hf_fail(why, HF_E_POLICY,
-                       "%s: the last stage should hold all devices (expected %d millionths, found "
-                       "%lld)",
-                       WHAT, HF_ROLLOUT_PPM, (long long)plan->stages[last].ppm);
+                       "%s: the last stage should hold all devices (expected 100%%, found %g%%)",
+                       WHAT, percent(plan->stages[last].ppm));
     const int64_t opens_s = hf_rollout_opens_s(plan, last);
     if (plan->mandatory_from_s <= plan->not_before_s || plan->mandatory_from_s < opens_s) {
         hf_time_format(opens_s, opens);
@@ -263,13 +269,13 @@ enum hf_err hf_rollout_plan_check(const struct hf_rollout_plan *plan, struct hf_
         return hf_fail(
             why, HF_E_POLICY,
             "%s: \"mandatory_from\" comes before the last stage can open (expected %s or "
-            "later, found %s); put it off, or shorten the bake times",
+            "later, found %s); choose a later date, or shorten the bake times",
             WHAT, opens, mandatory);
     }
     if (plan->pause.silent_after_s < HF_ROLLOUT_SILENT_MIN_S)
         return hf_fail(why, HF_E_POLICY,
-                       "%s: every device would count as silent at once (expected a "
-                       "\"silent_after_s\" of %d at least, found %lld)",
+                       "%s: every device would count as silent at once (expected "
+                       "\"silent_after\" of at least %d seconds, found %lld)",
                        WHAT, HF_ROLLOUT_SILENT_MIN_S, (long long)plan->pause.silent_after_s);
     return check_approval(plan, why);
 }

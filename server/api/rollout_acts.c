@@ -125,6 +125,9 @@ static enum hf_err ask_resume(struct hf_api_call *call, struct hf_tx *tx, struct
 
     HF_TRY(begin(call, tx, &work, why));
     const struct hf_published_rollout *rollout = &work->rollout.bundle->rollout;
+    if (rollout->is_signed && rollout->now.state == HF_ROLLOUT_ABORTED)
+        return hf_fail(why, HF_E_STATE,
+                       "the rollout is aborted, which is final; publish a higher version");
     if (!rollout->is_signed || rollout->now.state != HF_ROLLOUT_PAUSED)
         return hf_fail(why, HF_E_STATE, "the rollout is not paused, so it cannot be resumed");
     return ask_next(call, tx, work, why);

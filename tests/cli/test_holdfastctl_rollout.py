@@ -85,7 +85,7 @@ def test_what_the_plan_forbids_is_refused_and_changes_nothing(p):
     assert "is not paused" in refuses_step(p, "resume")
     assert "its last stage, 3" in refuses_step(p, "complete")
     step(p, "open")
-    assert "has begun" in refuses_step(p, "open")
+    assert "has begun already (it is open); `rollout step` opens its next stage" in refuses_step(p, "open")
     assert "wait until then" in refuses_step(p, "step")
     step(p, "pause")
     assert "paused already" in refuses_step(p, "pause")
@@ -93,8 +93,7 @@ def test_what_the_plan_forbids_is_refused_and_changes_nothing(p):
     step(p, "resume", at="+2d")
     assert "bakes until" in refuses_step(p, "step", at="+2d")
     step(p, "abort", at="+2d")
-    assert "is not paused" in refuses_step(p, "resume", at="+3d")
-    for word in ("step", "pause", "abort", "complete"):
+    for word in ("open", "step", "pause", "resume", "abort", "complete"):
         assert "final" in refuses_step(p, word, at="+3d")
     assert "no bundle with a rollout plan" in refuses_step(p, "pause", of="roots/full/1")
 
@@ -108,10 +107,32 @@ def test_a_stop_says_from_when_on_devices_install_it_all_the_same(p):
     assert "aborted at stage 1 of 3" in out and show(p)[0]["mandatory_from"] in out
 
 
+def test_a_reason_is_signed_as_typed_or_refused(p):
+    step(p, "open")
+    before = roles(p)
+    for reason in ("two\nlines", "x" * 501):
+        assert "--reason should be one line" in ctl.refused("rollout", "pause", *p.place, "--reason", reason, "roots", code=2)
+    assert roles(p) == before
+    assert step(p, "pause", "--reason", "é" * 250)[0]["reason"] == "é" * 250
+
+
+def test_a_plan_for_the_same_content_is_not_passed_over_in_silence(p, tmp_path):
+    said = p.add("--plan", "careful", p.a.file, p.b.file, again=False)
+    assert "roots/full 2 has this content already; --plan changes nothing: pass --again" in said
+    p.add("--plan", "careful", p.a.file, p.b.file)
+    assert [len(r["stages"]) for r in show(p)] == [3, 5]
+
+
+def test_a_repository_without_rollouts_says_so(tmp_path):
+    p = ctl.Publisher(tmp_path)
+    p.add(Root(tmp_path, "Root A").file)
+    assert ctl.ok("rollout", "show", "--repo", p.repo) == "no published bundle has a rollout plan\n"
+
+
 def test_a_higher_version_aborts_the_one_before(p, tmp_path):
     step(p, "open")
     out = p.add("--plan", "urgent", "--drop", "all", p.b.file)
-    assert "the rollout of roots/full/2.pem is aborted" in out
+    assert "the rollout of roots/full/2 is aborted" in out
     states = {r["version"]: (r["state"], r["superseded"]) for r in show(p)}
     assert states == {2: ("aborted", True), 3: (None, False)}
 
@@ -207,17 +228,17 @@ def test_another_key_takes_over(p):
 
 
 @pytest.mark.parametrize("changes, sentence", [
-    ({"stages": [{"share": "50%", "bake": "1d"}, {"share": "10%"}, {"share": "100%"}]}, "shrinks"),
-    ({"stages": [{"share": "50%"}]}, "the last stage should hold all devices"),
-    ({"stages": [{"share": "101%"}]}, '"share" should be a share'),
-    ({"stages": [{"share": "0.00001%"}]}, '"share" should be a share'),
-    ({"stages": [{"share": "100%", "bake": "1 day"}]}, '"bake" should be a span'),
-    ({"stages": [{"share": "100%", "bakes": "1d"}]}, 'a stage has no member "bakes"'),
+    ({"stages": [{"share": "50%", "bake": "1d"}, {"share": "10%"}, {"share": "100%"}]}, "stage 2 shrinks (expected at least the 50% of the stage before, found 10%)"),
+    ({"stages": [{"share": "50%"}]}, "the last stage should hold all devices (expected 100%, found 50%)"),
+    ({"stages": [{"share": "101%"}]}, '"share" of stage 1 should be a share such as "0.1%", not "101%"'),
+    ({"stages": [{"share": "0.00001%"}]}, '"share" of stage 1 should be a share'),
+    ({"stages": [{"share": "100%", "bake": "1 day"}]}, '"bake" of stage 1 should be a span'),
+    ({"stages": [{"share": "100%", "bakes": "1d"}]}, 'stage 1 has no member "bakes" (expected one of share, bake, groups, min_count)'),
     ({"stages": "all"}, '"stages" should be a list'),
-    ({"pause": {"failed": "200%"}}, '"failed" should be a share'),
+    ({"pause": {"failed": "200%"}}, '"failed" of "pause" should be a share'),
     ({"mandatory_after": "1d"}, "before the last stage can open"),
-    ({"mandatory_from": "2030-01-01"}, 'give "mandatory_from" (a date) or "mandatory_after"'),
-    ({"not_before": "tomorrow"}, '"not_before" should be YYYY-MM-DD'),
+    ({"mandatory_from": "2030-01-01"}, 'give "mandatory_from" (a date) or "mandatory_after" (a span), not both'),
+    ({"not_before": "tomorrow"}, '"not_before" of the plan should be YYYY-MM-DD'),
     ({"not_before": "2020-01-01"}, '"mandatory_from" has passed'),
     ({"min_version": 9}, '"min_version" of the plan is above the version'),
     ({"approval": "signed"}, "too few approvers"),

@@ -89,7 +89,7 @@ def test_enough_approvers_open_the_next_stage(p, keys):
     stepped = p.step("step", carol, alice)
     assert (stepped["stage"], stepped["approval"], stepped["approvals"]) == (2, "signed", 2)
     assert stepped["approvers"] == [public for _, public in keys]
-    assert "by version 3 of rollout-roots" in ctl.ok("rollout", "show", "--repo", p.repo)
+    assert "signed in version 3 of rollout-roots" in ctl.ok("rollout", "show", "--repo", p.repo)
     # They are for that step, and for no later one.
     assert "approval 1 is by no approver of the plan, or for another step" in p.refuses_step("step", alice, bob)
 
@@ -134,7 +134,7 @@ def test_more_files_than_a_plan_has_approvers(p, keys):
 def test_what_cannot_be_approved(p, keys, tmp_path):
     alice = keys[0][0]
     stranger, _ = new_key(tmp_path, "mallory")
-    assert "is no approver of the plan of roots/full/2.pem" in p.refuses_to_approve(stranger)
+    assert "is no approver of the plan of roots/full/2;" in p.refuses_to_approve(stranger)
     assert "the plan has stages 1 to 3" in p.refuses_to_approve(alice, "--stage", "4", code=2)
     assert "name SET/PROFILE" in p.refuses_to_approve(alice, of="roots", code=2)
     assert "no bundle with a rollout plan" in p.refuses_to_approve(alice, of="roots/full/1")

@@ -85,8 +85,8 @@ static void a_plan_is_read_and_written_the_same(void **state)
 static void a_plan_that_cannot_be_kept_is_refused(void **state)
 {
     (void)state;
-    check_refused("\"ppm\":50000", "\"ppm\":500", HF_E_POLICY, "stage 2 shrinks");
-    check_refused("\"ppm\":50000", "\"ppm\":1000", HF_E_POLICY, "stage 2 adds no device");
+    check_refused("\"ppm\":50000", "\"ppm\":500", HF_E_POLICY, "stage 3 shrinks");
+    check_refused("\"ppm\":50000", "\"ppm\":1000", HF_E_POLICY, "stage 3 adds no device");
     check_refused("\"ppm\":50000", "\"ppm\":1000001", HF_E_POLICY, "more than all devices");
     check_refused(",{\"ppm\":1000000}", "", HF_E_POLICY, "should hold all devices");
     check_refused("\"ppm\":1000,", "\"ppm\":1000,\"groups\":[\"lab\"],", HF_E_POLICY,
@@ -99,7 +99,7 @@ static void a_plan_that_cannot_be_kept_is_refused(void **state)
     check_refused("\"silent_ppm\":30000", "\"silent_ppm\":1000001", HF_E_POLICY, "silent_ppm");
     check_refused("\"confirmed_ppm\":500000", "\"confirmed_ppm\":1000001", HF_E_POLICY,
                   "confirmed_ppm");
-    check_refused("21600", "59", HF_E_POLICY, "silent_after_s");
+    check_refused("21600", "59", HF_E_POLICY, "silent_after");
     check_refused("\"bake_s\":86400", "\"bake_s\":316224001", HF_E_POLICY, "bake_s");
 }
 

@@ -67,35 +67,60 @@ static bool waits(const struct hf_release_run *run)
     return run->targets_version == 0 && run->catalog.is_waiting;
 }
 
-/* A version before that is rolling out, and stops with this one. */
-static void print_superseded(const struct hf_release_run *run, const struct hf_description *d)
+/* Devices that wait for this version take the one before when the last day of its own plan comes first. */
+static void print_overtaken(const struct hf_release_run *run, const struct hf_description *d,
+                            const struct hf_description *before)
 {
-    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&run->catalog.bundles, d->set,
-                                                                 d->profile);
+    const struct hf_publication_context *place = &run->order->place;
+    char mandatory[HF_TIME_TEXT_MAX];
+    if (before->plan == NULL || d->plan == NULL || before->plan->mandatory_from_s <= run->p.now_s ||
+        before->plan->mandatory_from_s >= d->plan->mandatory_from_s)
+        return;
+    hf_time_format(before->plan->mandatory_from_s, mandatory);
+    printf("  devices that wait for version %" PRId64 " install version %" PRId64
+           " from %s on; if that one is bad, run holdfastctl bundle unlist --repo %s --keys %s "
+           "--set %s --profile %s %" PRId64 "\n",
+           d->version, before->version, mandatory, place->repo_dir, place->keys_dir, d->set,
+           d->profile, before->version);
+}
+
+/* A version before that is rolling out, and stops with this one. */
+static void print_superseded(const struct hf_release_run *run, const struct hf_description *d,
+                             const struct hf_repo_bundle *before)
+{
     struct hf_online_stage stage;
     char role[HF_ROLLOUT_ROLE_SIZE];
-    if (before == NULL ||
-        hf_online_read_stage(&run->p.set, before->target->path, &stage, NULL) != HF_OK ||
+    if (hf_online_read_stage(&run->p.set, before->target->path, &stage, NULL) != HF_OK ||
         !stage.is_signed ||
         (stage.now.state != HF_ROLLOUT_OPEN && stage.now.state != HF_ROLLOUT_PAUSED))
         return;
     hf_rollout_role_name(d->set, role);
     if (hf_signed_rollout_version(&run->p.signed_now, role) > 0)
-        printf("  the rollout of %s is aborted: this version takes its place\n",
-               before->target->path);
+        printf("  the rollout of %s/%s/%" PRId64 " is aborted: this version takes its place\n",
+               d->set, d->profile, before->description.version);
     else
-        printf("  the rollout of %s goes on until holdfastctl publish aborts it, where the key of "
-               "%s is\n",
-               before->target->path, role);
+        printf("  the rollout of %s/%s/%" PRId64
+               " goes on until holdfastctl publish aborts it, where the key of %s is\n",
+               d->set, d->profile, before->description.version, role);
 }
 
 static void print_plan(const struct hf_release_run *run, const struct hf_description *d)
 {
-    print_superseded(run, d);
+    const struct hf_publication_context *place = &run->order->place;
+    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&run->catalog.bundles, d->set,
+                                                                 d->profile);
+    if (before != NULL) {
+        print_superseded(run, d, before);
+        print_overtaken(run, d, &before->description);
+    }
     if (d->plan == NULL)
         return;
     hf_rollout_words_print(d->plan, 2, stdout);
-    printf("    next: holdfastctl rollout open --repo DIR --keys DIR %s/%s\n", d->set, d->profile);
+    printf(
+        "    next, once it is published: the fleet service opens the first stage; without it, run "
+        "holdfastctl rollout open --repo %s --keys %s %s/%s\n",
+        run->is_published ? place->repo_dir : "DIR", run->is_published ? place->keys_dir : "DIR",
+        d->set, d->profile);
 }
 
 static void print_bundle(const struct hf_release_run *run, const struct hf_bundle_built *built)
@@ -117,8 +142,11 @@ static void print_bundle(const struct hf_release_run *run, const struct hf_bundl
     }
     hf_findings_print(&built->findings, 2, stdout);
     if (built->is_unchanged) {
-        printf("nothing to publish: %s/%s %" PRId64 " has this content already%s\n", d->set,
-               d->profile, d->version, waits(run) ? " and waits for holdfastctl publish" : "");
+        printf("nothing to publish: %s/%s %" PRId64 " has this content already%s%s\n", d->set,
+               d->profile, d->version, waits(run) ? " and waits for holdfastctl publish" : "",
+               run->order->plan == NULL
+                   ? ""
+                   : "; --plan changes nothing: pass --again to sign a new version with this plan");
         return;
     }
     if (d->n_drops > 0)

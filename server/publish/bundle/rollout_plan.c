@@ -5,6 +5,7 @@
 #include "common/os/file_util.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FILE_BYTES_MAX (64u * 1024u) /* sixteen stages with all their groups are a quarter of it */
@@ -131,8 +132,8 @@ static const struct member plan_members[] = {{"not_before", "not_before", DATE},
                                              {"promote", "promote", SAME},
                                              {0}};
 
-static enum hf_err convert_value(const struct member *m, const json_t *value, json_t **out,
-                                 struct hf_why *why)
+static enum hf_err convert_value(const struct member *m, const char *what, const json_t *value,
+                                 json_t **out, struct hf_why *why)
 {
     static const char *const wanted[] = {[SHARE] = "a share such as \"0.1%\"",
                                          [SPAN] = "a span such as \"90m\", \"24h\" or \"3d\"",
@@ -151,13 +152,27 @@ static enum hf_err convert_value(const struct member *m, const json_t *value, js
     else if (is_right)
         is_right = hf_time_parse_lenient(text, &number);
     if (!is_right)
-        return hf_fail(why, HF_E_FORMAT, "\"%s\" should be %s%s%.80s", m->name, wanted[m->kind],
-                       text == NULL ? "" : ", not ", text == NULL ? "" : text);
+        return hf_fail(why, HF_E_FORMAT, "\"%s\" of %s should be %s%s%.80s%s", m->name, what,
+                       wanted[m->kind], text == NULL ? "" : ", not \"", text == NULL ? "" : text,
+                       text == NULL ? "" : "\"");
     *out = m->kind == DATE ? hf_json_time(number) : json_integer(number);
     return HF_OK;
 }
 
-/* Put the members of `from` into `to`. A member that is none is most likely a typo. */
+/* Most likely a typo. */
+static enum hf_err refuse_member(const struct member *members, const char *what, const char *key,
+                                 struct hf_why *why)
+{
+    char names[160] = "";
+    for (const struct member *m = members; m->name != NULL; m++) {
+        const size_t len = strlen(names);
+        (void)snprintf(names + len, sizeof names - len, "%s%s", len == 0 ? "" : ", ", m->name);
+    }
+    return hf_fail(why, HF_E_FORMAT, "%s has no member \"%.40s\" (expected one of %s)", what, key,
+                   names);
+}
+
+/* Put the members of `from` into `to`. */
 static enum hf_err convert(const json_t *from, const struct member *members, const char *what,
                            json_t *to, struct hf_why *why)
 {
@@ -172,8 +187,8 @@ static enum hf_err convert(const json_t *from, const struct member *members, con
         while (m->name != NULL && strcmp(m->name, key) != 0)
             m++;
         if (m->name == NULL)
-            return hf_fail(why, HF_E_FORMAT, "%s has no member \"%.40s\"; see --help", what, key);
-        HF_TRY(convert_value(m, value, &converted, why));
+            return refuse_member(members, what, key, why);
+        HF_TRY(convert_value(m, what, value, &converted, why));
         if (json_object_set_new(to, m->wire, converted) != 0)
             return hf_fail(why, HF_E_MEMORY, "out of memory for a rollout plan");
     }
@@ -190,7 +205,9 @@ static enum hf_err convert_stages(const json_t *list, json_t *to, struct hf_why 
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_t *stage = json_pack("{s:I}", "ppm", (json_int_t)share); /* groups alone: no more */
-        enum hf_err err = convert(json_array_get(list, i), stage_members, "a stage", stage, why);
+        char what[32];
+        (void)snprintf(what, sizeof what, "stage %zu", i + 1);
+        enum hf_err err = convert(json_array_get(list, i), stage_members, what, stage, why);
         share = json_integer_value(json_object_get(stage, "ppm"));
         stages = hf_json_append_take(stages, stage);
         if (err != HF_OK) {
@@ -213,7 +230,8 @@ static enum hf_err settle_dates(json_t *wire, int64_t now_s, struct hf_why *why)
     HF_TRY(hf_json_get_time(wire, "not_before", "the plan", &begins_s, why));
     if ((after == NULL) == (json_object_get(wire, "mandatory_from") == NULL))
         return hf_fail(why, HF_E_FORMAT,
-                       "give \"mandatory_from\" (a date) or \"mandatory_after\" (a span)");
+                       "give \"mandatory_from\" (a date) or \"mandatory_after\" (a span)%s",
+                       after == NULL ? "" : ", not both");
     if (after != NULL)
         json_object_set_new(wire, "mandatory_from",
                             hf_json_time(begins_s + json_integer_value(after)));

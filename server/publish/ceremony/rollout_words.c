@@ -76,18 +76,24 @@ void hf_rollout_words_print(const struct hf_rollout_plan *plan, int indent, FILE
         has_groups = has_groups || plan->stages[k].n_groups > 0;
     }
     if (has_groups)
-        fprintf(out,
-                "%*sdevices say which groups they are in: whether any device is, is not checked "
-                "here\n",
-                indent, "");
+        fprintf(
+            out,
+            "%*sdevices say which groups they are in; holdfastctl cannot check that any device is "
+            "in one\n",
+            indent, "");
     fprintf(out,
-            "%*sa service pauses it when more than %g%% of the devices judged failed, or %g%% are "
-            "silent %s after they announced it; fewer than %" PRId64 " count as so many\n",
+            "%*sthe fleet service pauses it when more than %g%% of the devices judged failed, or "
+            "%g%% are "
+            "silent %s after they announced it",
             indent, "", (double)plan->pause.failed_ppm / PERCENT_PPM,
-            (double)plan->pause.silent_ppm / PERCENT_PPM, silent, plan->pause.min_count);
+            (double)plan->pause.silent_ppm / PERCENT_PPM, silent);
+    if (plan->pause.min_count > 1)
+        fprintf(out, "; while fewer than %" PRId64 " are judged, of %" PRId64 " devices",
+                plan->pause.min_count, plan->pause.min_count);
+    fputc('\n', out);
     fprintf(out,
-            "%*sa service opens the next stage when %g%% of the devices confirmed it and %" PRId64
-            " are judged\n",
+            "%*sthe fleet service opens the next stage when %g%% of the devices confirmed it and "
+            "%" PRId64 " are judged\n",
             indent, "", (double)plan->promote.confirmed_ppm / PERCENT_PPM, plan->promote.min_count);
     print_approvals(plan, indent, out);
     if (plan->min_version > 0)

@@ -155,9 +155,14 @@ const struct hf_cli_command hf_cmd_bundle_add = {
         "names its code.\n\n"
         "--plan signs how fast the new version may reach the fleet (see rollout open). The set\n"
         "needs an online key for its stages: init --rollout, or rollout delegate. PLAN is a file\n"
-        "(schema/rollout-plan.schema.json), or one of\n\n" HF_ROLLOUT_PRESETS "\n"
+        "or one of\n\n" HF_ROLLOUT_PRESETS "\n"
         "Each share is of all devices, in an order that differs from bundle to bundle. Without\n"
-        "--plan every device installs the new version at once.\n\n"
+        "--plan every device installs the new version at once. A file looks like this, and\n"
+        "schema/rollout-plan.schema.json explains all members:\n\n"
+        "  {\"stages\": [{\"groups\": [\"lab\"], \"bake\": \"1d\"},\n"
+        "              {\"share\": \"1%\", \"bake\": \"2d\"},\n"
+        "              {\"share\": \"100%\"}],\n"
+        "   \"mandatory_after\": \"30d\"}\n\n"
         "Without the keys in KEYS/online the new version is signed but not published. Bring the\n"
         "repository to the machine that has them and run holdfastctl publish.\n\n" HF_CTL_KEY_TEXT,
     .examples =

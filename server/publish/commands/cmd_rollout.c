@@ -1,6 +1,7 @@
 /* holdfastctl rollout open, step, pause, resume, complete, abort, show: how far a bundle with a plan has come, signed by
  * hand with the online key of rollout-SET. */
 #include "server/publish/commands/ctl.h"
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
@@ -44,17 +45,21 @@ static void print_rollout(const struct hf_rollout_item *r, bool shows_plan)
     char text[HF_ROLLOUT_VIEW_MAX], mandatory[HF_TIME_TEXT_MAX];
     hf_time_format(s->plan.mandatory_from_s, mandatory);
     hf_rollout_view_text(s, text);
-    printf("%s: %s%s\n", r->path, text, r->is_superseded ? " (a higher version is listed)" : "");
-    if (shows_plan && s->version > 0)
-        printf("  by version %" PRId64 " of " HF_ROLLOUT_ROLE_PREFIX "%s\n", s->version,
+    printf("%s: %s%s\n", r->name, text, r->is_superseded ? " (a higher version is listed)" : "");
+    if (shows_plan && s->is_signed)
+        printf("  signed in version %" PRId64 " of " HF_ROLLOUT_ROLE_PREFIX "%s\n", s->version,
                r->description.set);
     if (shows_plan)
         hf_rollout_words_print(&s->plan, 2, stdout);
     const bool is_stopped = s->is_signed && (s->now.state == HF_ROLLOUT_PAUSED ||
                                              s->now.state == HF_ROLLOUT_ABORTED);
-    if (is_stopped)
-        printf("  every device installs it from %s on all the same; publish a higher version "
-               "before, and unlist this one\n",
+    if (is_stopped && r->is_superseded)
+        printf("  devices that wait for a higher version install it from %s on; if it is bad, "
+               "unlist it (bundle unlist)\n",
+               mandatory);
+    else if (is_stopped)
+        printf("  every device installs it from %s on all the same; if it is bad, publish a higher "
+               "version before then, and unlist this one (bundle unlist)\n",
                mandatory);
 }
 
@@ -72,6 +77,8 @@ static enum hf_err report(const struct hf_ctl_options *o, const struct hf_rollou
         return hf_json_print_take(json_pack("{s:i, s:o}", "format", 1, "rollouts", list), stdout,
                                   why);
     json_decref(list);
+    if (all->n_items == 0)
+        printf("no published bundle has a rollout plan\n");
     return HF_OK;
 }
 
@@ -87,15 +94,22 @@ static enum hf_err choose(enum act act, const struct hf_rollout_item *r,
     *out = (struct hf_rollout_request){.from = s->version,
                                        .stage = hf_rollout_view_stage(s) + (act == STEP),
                                        .state = states[act]};
+    if (s->is_signed && s->now.state == HF_ROLLOUT_ABORTED)
+        return HF_OK; /* the rules say that this is final */
     if (act == OPEN && s->is_signed)
         return hf_fail(why, HF_E_POLICY,
-                       "the rollout of %s has begun; `rollout step` opens its next stage", r->path);
+                       "the rollout of %s has begun already (it is %s); `rollout %s` opens its %s "
+                       "stage",
+                       r->name, hf_rollout_state_name(s->now.state),
+                       s->now.state == HF_ROLLOUT_PAUSED ? "resume" : "step",
+                       s->now.state == HF_ROLLOUT_PAUSED ? "last" : "next");
     if (act == STEP && !s->is_signed)
         return hf_fail(why, HF_E_POLICY,
                        "the rollout of %s has not begun; `rollout open` opens its first stage",
-                       r->path);
+                       r->name);
     if (act == RESUME && (!s->is_signed || s->now.state != HF_ROLLOUT_PAUSED))
-        return hf_fail(why, HF_E_POLICY, "the rollout of %s is not paused", r->path);
+        return hf_fail(why, HF_E_POLICY, "the rollout of %s is not paused (it is %s)", r->name,
+                       s->is_signed ? hf_rollout_state_name(s->now.state) : "not begun");
     return HF_OK;
 }
 
@@ -157,6 +171,16 @@ static enum hf_err sign_all(const struct hf_ctl_options *o, enum act act,
     return err;
 }
 
+/* It is signed as it was typed, or not at all. */
+static bool is_reason(const char *text)
+{
+    const char *at = text;
+    size_t len;
+    while ((len = hf_plain_char_len(at)) > 0)
+        at += len;
+    return *at == '\0' && (size_t)(at - text) <= HF_ROLLOUT_REASON_MAX;
+}
+
 static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
@@ -167,6 +191,10 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     struct hf_rollout_items all = {0};
     if (call->words != NULL)
         HF_TRY(hf_rollout_meant_parse(call, call->words[0], &meant));
+    if (o->reason != NULL && !is_reason(o->reason))
+        return hf_cli_usage(
+            call, "--reason should be one line of at most %d bytes, without control characters",
+            HF_ROLLOUT_REASON_MAX);
     HF_TRY(hf_ctl_read_root(o->root, &root, why));
     const struct hf_repo repo = {.dir = o->repo, .trusted_root = hf_buf_bytes(&root)};
     enum hf_err err = hf_repo_verify_metadata(&repo, HF_REPO_ANY_TIME, &set, why);

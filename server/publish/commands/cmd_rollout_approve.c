@@ -32,7 +32,7 @@ static enum hf_err choose_stage(struct approving *a, struct hf_why *why)
     if (!s->is_signed)
         return hf_fail(why, HF_E_POLICY,
                        "%s: the first stage needs no approval; `rollout open` opens it",
-                       a->item->path);
+                       a->item->name);
     const int64_t next = hf_rollout_view_stage(s) + (s->now.state != HF_ROLLOUT_PAUSED);
     a->request.stage = a->o->stage > 0 ? a->o->stage - 1 : next;
     if (s->now.state == HF_ROLLOUT_ABORTED || s->now.state == HF_ROLLOUT_COMPLETE ||
@@ -40,7 +40,7 @@ static enum hf_err choose_stage(struct approving *a, struct hf_why *why)
         return hf_fail(why, HF_E_POLICY,
                        "%s: the rollout is %s at stage %" PRId64 " of %" PRId64
                        ", so no step needs an approval",
-                       a->item->path, hf_rollout_state_name(s->now.state),
+                       a->item->name, hf_rollout_state_name(s->now.state),
                        hf_rollout_view_stage(s) + 1, n_stages);
     return HF_OK;
 }
@@ -51,7 +51,7 @@ static enum hf_err choose(struct approving *a, struct hf_why *why)
     if (s->plan.approval != HF_ROLLOUT_SIGNED)
         return hf_fail(why, HF_E_POLICY,
                        "the plan of %s asks for no approver's signature (\"approval\": \"%s\")",
-                       a->item->path, hf_rollout_approval_name(s->plan.approval));
+                       a->item->name, hf_rollout_approval_name(s->plan.approval));
     a->request.state = HF_ROLLOUT_OPEN;
     a->request.from = a->o->step_from > 0 ? a->o->step_from : s->version;
     return choose_stage(a, why);
@@ -116,7 +116,7 @@ static enum hf_err sign(struct approving *a, struct hf_why *why)
     if (err == HF_OK && signers.n_keys != 1)
         err = hf_fail(why, HF_E_KEY,
                       "%s is no approver of the plan of %s; `rollout show` lists them", a->o->key,
-                      a->item->path);
+                      a->item->name);
     if (err == HF_OK)
         err = sign_text(a, &signers.keys[0], why);
     hf_signers_free(&signers);
@@ -148,11 +148,12 @@ static enum hf_err report(const struct approving *a, struct hf_why *why)
                   : hf_fail(why, HF_E_MEMORY, "out of memory for an approval");
     hf_buf_free(&text);
     HF_TRY(err);
-    printf("approved: stage %" PRId64 " of %zu of %s may be opened, from version %" PRId64
-           " of " HF_ROLLOUT_ROLE_PREFIX "%s on\n"
+    printf("approved: stage %" PRId64
+           " of %zu of %s may be opened as the step that follows version "
+           "%" PRId64 " of " HF_ROLLOUT_ROLE_PREFIX "%s\n"
            "%s is for `holdfastctl rollout step --approval`, `rollout resume --approval` and\n"
            "`holdfast-admin rollout approve`\n",
-           a->request.stage + 1, s->plan.n_stages, a->item->path, a->request.from,
+           a->request.stage + 1, s->plan.n_stages, a->item->name, a->request.from,
            a->item->description.set, o->out);
     return HF_OK;
 }

@@ -70,6 +70,8 @@ enum hf_err hf_rollout_items_find(const struct hf_trusted_set *set,
             hf_description_free(&r->description);
             continue;
         }
+        (void)snprintf(r->name, sizeof r->name, "%s/%s/%lld", r->description.set,
+                       r->description.profile, (long long)r->description.version);
         out->n_items++;
         HF_TRY(hf_online_read_stage(set, r->path, &r->stage, why));
     }
@@ -79,7 +81,7 @@ enum hf_err hf_rollout_items_find(const struct hf_trusted_set *set,
 enum hf_err hf_rollout_items_none(const char *repo_dir, const char *word, struct hf_why *why)
 {
     return hf_fail(why, HF_E_NOT_FOUND,
-                   "%s publishes no bundle with a rollout plan that \"%s\" means; give one a plan "
-                   "with bundle add --plan",
+                   "%s publishes no bundle with a rollout plan that \"%s\" names; `rollout show` "
+                   "lists them, `bundle add --plan` makes one",
                    repo_dir, word);
 }

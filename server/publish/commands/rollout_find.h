@@ -17,7 +17,8 @@ HF_MUST_USE enum hf_err hf_rollout_meant_parse(struct hf_cli_call *call, const c
 
 /* A bundle with a plan, and how far it has come. */
 struct hf_rollout_item {
-    const char *path; /* borrowed from the targets metadata */
+    const char *path;                          /* borrowed from the targets metadata */
+    char name[2 * (HF_SET_NAME_MAX + 1) + 24]; /* SET/PROFILE/VERSION, as the commands take it */
     struct hf_description description;
     bool is_superseded;
     struct hf_online_stage stage;
