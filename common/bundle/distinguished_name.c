@@ -19,36 +19,35 @@ enum same {
 /* One character as it is encoded. */
 static int32_t take_char(uint8_t tag, struct hf_bytes *rest)
 {
-    size_t len = tag == HF_DER_BMP_STRING ? 2 : tag == HF_DER_UNIVERSAL_STRING ? 4 : 1;
-    uint32_t c = 0;
+    size_t len = 1;
+    uint32_t c = 0, last = 0x10FFFF;
 
-    if (rest->len == 0)
-        return END;
     switch (tag) {
     case HF_DER_UTF8_STRING:
         len = hf_utf8_char(*rest, &c);
-        if (len == 0)
-            return NO_TEXT;
         break;
     case HF_DER_PRINTABLE_STRING:
     case HF_DER_IA5_STRING:
     case HF_DER_TELETEX_STRING:
-        c = rest->data[0];
-        if (c >= 0x80)
-            return NO_TEXT;
+        last = 0x7F;
         break;
     case HF_DER_BMP_STRING:
+        len = 2;
+        break;
     case HF_DER_UNIVERSAL_STRING:
-        if (rest->len < len)
-            return NO_TEXT;
-        for (size_t i = 0; i < len; i++)
-            c = c << 8 | rest->data[i];
-        if (c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
-            return NO_TEXT;
+        len = 4;
         break;
     default:
         return NO_TEXT;
     }
+    if (rest->len == 0)
+        return END;
+    if (len == 0 || len > rest->len)
+        return NO_TEXT;
+    for (size_t i = 0; i < len && tag != HF_DER_UTF8_STRING; i++)
+        c = c << 8 | rest->data[i];
+    if (c > last || (c >= 0xD800 && c <= 0xDFFF))
+        return NO_TEXT;
     *rest = (struct hf_bytes){rest->data + len, rest->len - len};
     return (int32_t)c;
 }
@@ -61,14 +60,23 @@ static bool has_case(int32_t c, int32_t *lower)
         int32_t first, last; /* the upper ones */
         int32_t step, to_lower;
     } rows[] = {
-        {'A', 'Z', 1, 32},       {0x00C0, 0x00D6, 1, 32}, {0x00D8, 0x00DE, 1, 32},
-        {0x0100, 0x012E, 2, 1},  {0x0134, 0x0136, 2, 1},  {0x0139, 0x013D, 2, 1},
-        {0x0141, 0x0147, 2, 1},  {0x014A, 0x0176, 2, 1},  {0x0178, 0x0178, 1, -121},
-        {0x0179, 0x017D, 2, 1},  {0x0386, 0x0386, 1, 38}, {0x0388, 0x038A, 1, 37},
-        {0x038C, 0x038C, 1, 64}, {0x038E, 0x038F, 1, 63}, {0x0391, 0x03A1, 1, 32},
-        {0x03A3, 0x03AB, 1, 32}, {0x03C2, 0x03C2, 1, 1},  {0x0400, 0x040F, 1, 80},
-        {0x0410, 0x042F, 1, 32},
+        {0x00C0, 0x00D6, 1, 32}, {0x00D8, 0x00DE, 1, 32},   {0x0100, 0x012E, 2, 1},
+        {0x0134, 0x0136, 2, 1},  {0x0139, 0x013D, 2, 1},    {0x0141, 0x0147, 2, 1},
+        {0x014A, 0x0176, 2, 1},  {0x0178, 0x0178, 1, -121}, {0x0179, 0x017D, 2, 1},
+        {0x0386, 0x0386, 1, 38}, {0x0388, 0x038A, 1, 37},   {0x038C, 0x038C, 1, 64},
+        {0x038E, 0x038F, 1, 63}, {0x0391, 0x03A1, 1, 32},   {0x03A3, 0x03AB, 1, 32},
+        {0x03C2, 0x03C2, 1, 1},  {0x0400, 0x040F, 1, 80},   {0x0410, 0x042F, 1, 32},
     };
+
+    if (c < 0x80) { /* nearly always */
+        bool is_upper = c >= 'A' && c <= 'Z';
+        if (!is_upper && (c < 'a' || c > 'z'))
+            return false;
+        *lower = is_upper ? c + ('a' - 'A') : c;
+        return true;
+    }
+    if (c < 0x00C0 || c > 0x045F)
+        return false;
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const int32_t uppers[] = {c, c - rows[i].to_lower};

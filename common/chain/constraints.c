@@ -222,7 +222,8 @@ static bool pay(unsigned *budget, const struct hf_general_name *name,
                 const struct hf_general_name *base)
 {
     size_t n_read = base->kind == name->kind ? name->value.len + base->value.len : 0;
-    size_t price = 1 + n_read / HF_CONSTRAINT_BYTES;
+    size_t price = 1 + n_read / (name->kind == HF_NAME_DIRECTORY ? HF_CONSTRAINT_DIRECTORY_BYTES
+                                                                 : HF_CONSTRAINT_BYTES);
     bool is_enough = price <= *budget;
 
     *budget -= is_enough ? (unsigned)price : *budget;

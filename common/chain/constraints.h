@@ -4,7 +4,10 @@
 
 #include "common/chain/general_name.h"
 
-#define HF_CONSTRAINT_BYTES 64 /* of a name and a constraint; real ones have fewer */
+/* Bytes of a name and a constraint that one look reads. Directory names take longer: each attribute is looked
+ * for, and read as text. */
+#define HF_CONSTRAINT_BYTES 64
+#define HF_CONSTRAINT_DIRECTORY_BYTES 4
 
 enum hf_constraint_verdict {
     HF_CONSTRAINT_BREAKS = 0, /* a name is not permitted, or excluded */
@@ -18,8 +21,8 @@ enum hf_constraint_verdict {
  * May `ca` issue `cert`, which is below it in a path, by its name constraints? Looks at the subject
  * and at all subject alternative names; at the common names too, where it is the server's own
  * certificate and has no other name of a host. `*budget` is how many looks of a name at a constraint
- * are left, and sinks, for long ones by one more for each HF_CONSTRAINT_BYTES. `name` (NULL:
- * not wanted) is the name that breaks them, and written for HF_CONSTRAINT_BREAKS and _UNKNOWN only.
+ * are left, and sinks, by one more for each HF_CONSTRAINT_BYTES (of directory names
+ * HF_CONSTRAINT_DIRECTORY_BYTES). `name` (NULL: not wanted) is the name that breaks them, and written for HF_CONSTRAINT_BREAKS and _UNKNOWN only.
  *
  * Self-issued certificates between the CA and the server's own are not the caller's to ask about
  * (6.1.3 b).

@@ -174,6 +174,37 @@ static void every_look_is_paid_for(void **state)
     hf_buf_free(&names);
 }
 
+/* A part of sixteen attributes: finding those of the other one takes many times as long as reading a DNS name of
+ * that length. */
+static void directory_names_cost_more(void **state)
+{
+    (void)state;
+    struct pki_attribute attributes[HF_NAME_ATTRIBUTES_MAX + 1] = {{0}};
+    struct hf_buf base = {0}, name = {0}, directory = {0}, names = {0}, constraints = {0};
+
+    for (uint8_t i = 0; i < HF_NAME_ATTRIBUTES_MAX; i++)
+        attributes[i] = (struct pki_attribute){(uint8_t)(i + 1), 0x0C, OID("a"), i > 0};
+    pki_name(attributes, &base);
+    attributes[0].value = (struct hf_bytes)OID("b");
+    pki_name(attributes, &name);
+    put_excluded(&constraints, 0xA4, hf_buf_bytes(&base), MANY / 2);
+    pki_put(&directory, 0xA4, hf_buf_bytes(&name));
+    pki_put(&names, 0x30, hf_buf_bytes(&directory));
+    const size_t own = sizeof "\x30\x0F\x31\x0D\x30\x0B\x06\x03\x55\x04\x0A\x0C\x04Leaf" - 1;
+    const unsigned price = (unsigned)((own + base.len) / 4 + 1 + (name.len + base.len) / 4 + 1);
+    assert_int_equal(check(hf_buf_bytes(&constraints), hf_buf_bytes(&names), "O=Leaf", false, true,
+                           MANY / 2 * price),
+                     HF_CONSTRAINT_ALLOWS);
+    assert_int_equal(check(hf_buf_bytes(&constraints), hf_buf_bytes(&names), "O=Leaf", false, true,
+                           MANY / 2 * price - 1),
+                     HF_CONSTRAINT_TOO_MANY);
+    hf_buf_free(&base);
+    hf_buf_free(&name);
+    hf_buf_free(&directory);
+    hf_buf_free(&names);
+    hf_buf_free(&constraints);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +212,7 @@ int main(void)
         cmocka_unit_test(common_names_of_a_server_are_names),
         cmocka_unit_test(a_damaged_directory_name_constrains_nothing_away),
         cmocka_unit_test(every_look_is_paid_for),
+        cmocka_unit_test(directory_names_cost_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,8 @@ static const struct row {
     {BMP, BMP, BYTES("\0a\0"), BYTES("\0a"), HF_SUBTREE_UNKNOWN},
     {UNIVERSAL, UTF8, BYTES("\0\x11\0\0"), BYTES("a"), HF_SUBTREE_UNKNOWN},
     {HF_DER_OCTET_STRING, UTF8, BYTES("a"), BYTES("a"), HF_SUBTREE_UNKNOWN},
+    {HF_DER_NULL, UTF8, BYTES(""), BYTES(""), HF_SUBTREE_UNKNOWN},
+    {HF_DER_NULL, HF_DER_NULL, BYTES(""), BYTES(""), HF_SUBTREE_WITHIN},
 };
 
 static void values_are_text_in_any_encoding(void **state)
