@@ -19,8 +19,9 @@ struct hf_rollout_followed {
     struct hf_rollout_verdict verdict;
 
     int64_t awaited_version, awaited_until_s; /* of the role: the repository is to show it first */
-    int64_t retry_s;                          /* not before then */
-    int64_t wait_s;                           /* the last pause between two tries */
+    enum hf_rollout_due tried;                /* without success; HF_DUE_NOTHING: nothing was */
+    int64_t retry_s;                          /* not the same before then */
+    int64_t wait_s;                           /* the last pause between two tries of it */
     char problem[HF_WHY_MAX];                 /* of the last try; "": none; for views */
     /* A step that was signed, and that the database did not take yet; `unlogged.role_version` 0: there is none. */
     struct hf_rollout_intent unlogged_step;

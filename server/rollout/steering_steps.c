@@ -68,7 +68,7 @@ static void set_problem(struct hf_rollout_steering *s, struct hf_rollout_followe
     uv_mutex_unlock(&s->mutex);
 }
 
-/* The next try, ever later; a person hears of it once. */
+/* The next try of the same, ever later; a person hears of it once. */
 static void try_later(struct hf_rollout_steering *s, struct hf_rollout_followed *f, const char *why)
 {
     const struct hf_rollout_row *row = &f->row;
@@ -77,7 +77,8 @@ static void try_later(struct hf_rollout_steering *s, struct hf_rollout_followed 
         hf_service_log(HF_LOG_WARNING,
                        "the rollout of %s/%s version %" PRId64 " does not go on: %s", row->set,
                        row->profile, row->bundle_version, why);
-    f->wait_s = f->wait_s == 0 ? HF_ROLLOUT_RETRY_S : 2 * f->wait_s;
+    f->wait_s = f->tried != f->verdict.due ? HF_ROLLOUT_RETRY_S : 2 * f->wait_s;
+    f->tried = f->verdict.due;
     if (f->wait_s > HF_ROLLOUT_RETRY_MAX_S)
         f->wait_s = HF_ROLLOUT_RETRY_MAX_S;
     f->retry_s = s->now_s + f->wait_s;
@@ -107,7 +108,7 @@ static void end_asking(struct hf_rollout_steering *s, struct hf_rollout_followed
                        a->step.reason[0] != '\0' ? ": " : "", a->step.reason);
         await(s, f, a->stepped->role_version);
         set_problem(s, f, "");
-        f->wait_s = f->retry_s = 0;
+        f->tried = HF_DUE_NOTHING;
     } else if (asked == HF_E_STATE) { /* the repository shows that step soon */
         await(s, f, a->step.from + 1);
     } else {
@@ -298,23 +299,26 @@ static void tell_numbers(struct hf_rollout_steering *s, struct hf_rollout_follow
                                  "stage", (json_int_t)stage, "counts", tally_json(&at->tally)));
 }
 
-/* A step forward by results of an old copy of the database could follow failures that are lost with it, and one while the
- * database takes nothing failures that cannot be reported. */
-static bool is_allowed(const struct hf_rollout_steering *s, enum hf_rollout_due due)
+/* A stop always. A step forward not while another one may still be signed; nor by results of an old copy of the database, as it
+ * could follow failures that are lost with it, nor while the database takes nothing, as failures cannot be reported then. */
+static bool is_allowed(const struct hf_rollout_steering *s, const struct hf_rollout_followed *f)
 {
+    const enum hf_rollout_due due = f->verdict.due;
+
     return due == HF_DUE_PAUSE || due == HF_DUE_ABORT ||
-           (due != HF_DUE_NOTHING && !s->port.is_behind(s->port.ctx) && s->refused.code == HF_OK);
+           (due != HF_DUE_NOTHING && !f->row.has_intent && !s->port.is_behind(s->port.ctx) &&
+            s->refused.code == HF_OK);
 }
 
 static bool may_ask(const struct hf_rollout_steering *s, const struct hf_rollout_followed *f)
 {
     const bool is_awaited = f->bundle->rollout.role_version < f->awaited_version &&
                             s->now_s < f->awaited_until_s;
-    const bool is_too_early = s->now_s < f->retry_s &&
+    const bool is_too_early = f->tried == f->verdict.due && s->now_s < f->retry_s &&
                               f->retry_s - s->now_s <= HF_ROLLOUT_RETRY_MAX_S;
 
-    return s->port.ask != NULL && f->bundle->rollout.is_delegated &&
-           is_allowed(s, f->verdict.due) && !f->row.has_intent && !is_awaited && !is_too_early;
+    return s->port.ask != NULL && f->bundle->rollout.is_delegated && is_allowed(s, f) &&
+           !is_awaited && !is_too_early;
 }
 
 enum hf_err hf_rollout_steer(struct hf_rollout_steering *s, struct hf_rollout_followed *f,

@@ -539,6 +539,72 @@ static void nothing_is_asked_while_a_person_asks(void **state)
     assert_int_equal(row.intent.state, HF_ROLLOUT_PAUSED);
 }
 
+/* The operator's step got no answer, and may be signed later. */
+static void a_pause_does_not_wait_for_the_outcome_of_another_step(void **state)
+{
+    (void)state;
+    open_first();
+    struct hf_rollout_row row = row_of(newest());
+    const struct hf_rollout_intent step = hf_rollout_step_next(newest());
+    CHECK_OK(hf_rollout_intent_put(&t.w->tx, &row, &step, true, &t.w->why));
+    for (int64_t device = 1; device <= 4; device++)
+        reports(device, "confirmed", 2);
+    t.w->tx.now_s += HF_ROLLOUT_INTENT_S - 1;
+    look();
+    assert_int_equal(t.n_asked, 1);
+    reports(5, "refused", 2);
+    reports(4, "refused", 2);
+    look();
+    assert_int_equal(t.n_asked, 2);
+    assert_asked(1, 0, "paused");
+    assert_true(t.had_intent);
+    assert_false(row_of(newest()).has_intent);
+}
+
+/* It was signed all the same: the pause follows it. */
+static void a_pause_follows_a_step_whose_answer_was_lost(void **state)
+{
+    (void)state;
+    open_first();
+    for (int64_t device = 1; device <= 5; device++)
+        reports(device, "confirmed", 2);
+    t.w->tx.now_s += 3600;
+    t.answers = HF_E_NETWORK;
+    look();
+    assert_asked(1, 1, "open");
+    t.answers = HF_OK;
+    for (int64_t device = 6; device <= 8; device++)
+        reports(device, "rolled-back", 2);
+    look();
+    assert_asked(2, 1, "paused");
+}
+
+/* The signer has refused to open the next stage again and again. */
+static void a_pause_does_not_wait_for_the_next_try_of_a_step(void **state)
+{
+    (void)state;
+    open_first();
+    for (int64_t device = 1; device <= 5; device++)
+        reports(device, "confirmed", 2);
+    t.w->tx.now_s += 3600;
+    t.answers = HF_E_POLICY;
+    t.signs = false;
+    for (int i = 0; i < 10; i++) {
+        look();
+        t.w->tx.now_s += HF_ROLLOUT_RETRY_MAX_S;
+    }
+    const int n_asked = t.n_asked;
+    look();
+    look();
+    assert_int_equal(t.n_asked, n_asked + 1);
+    t.answers = HF_OK;
+    reports(1, "rolled-back", 2);
+    reports(2, "rolled-back", 2);
+    look();
+    assert_int_equal(t.n_asked, n_asked + 2);
+    assert_asked(1, 0, "paused");
+}
+
 static void look_refused(void)
 {
     bool has_more;
@@ -876,6 +942,9 @@ int main(void)
         STEERED(another_step_is_waited_for),
         STEERED(a_refusal_is_tried_again_ever_later_and_logged_once),
         STEERED(nothing_is_asked_while_a_person_asks),
+        STEERED(a_pause_does_not_wait_for_the_outcome_of_another_step),
+        STEERED(a_pause_follows_a_step_whose_answer_was_lost),
+        STEERED(a_pause_does_not_wait_for_the_next_try_of_a_step),
         STEERED(a_database_that_is_full_opens_nothing),
         STEERED(a_database_that_is_full_stops_no_pause),
         STEERED(a_database_that_is_full_stops_no_pause_of_another_rollout),
