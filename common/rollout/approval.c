@@ -1,5 +1,7 @@
 #include "common/rollout/approval.h"
 
+#include "common/base/timetext.h"
+
 #include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
@@ -7,13 +9,14 @@
 enum hf_err hf_rollout_step_text(const struct hf_rollout_step *step, struct hf_buf *out,
                                  struct hf_why *why)
 {
-    char hex[HF_SHA256_HEX_LEN];
+    char hex[HF_SHA256_HEX_LEN], since[HF_TIME_TEXT_MAX];
 
+    hf_time_format(step->since_s, since);
     hf_hex_encode(step->sha256, HF_SHA256_LEN, hex);
     enum hf_err err = hf_buf_printf(out,
                                     "holdfast rollout approval\npath: %s\nsha256: %s\n"
-                                    "from: %" PRId64 "\nstage: %" PRId64 "\nstate: %s\n",
-                                    step->path, hex, step->from, step->stage,
+                                    "since: %s\nstage: %" PRId64 "\nstate: %s\n",
+                                    step->path, hex, since, step->stage,
                                     hf_rollout_state_name(step->state));
     return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory for an approval");
 }

@@ -1,7 +1,8 @@
 /*
- * The signature of an approver: that this very step of this very bundle may be signed, once, because FROM rises with each
- * step. The approvers' keys are in the plan, which offline keys signed. Made at the desk, verified by the signer, and
- * by the service before it keeps one. No I/O.
+ * The signature of an approver: that this very step of this very bundle may be signed, once, because SINCE, of what is
+ * signed of the bundle, rises with each of its steps (server/repository/online.c). Steps of other bundles of the set leave
+ * it as it is. The approvers' keys are in the plan, which offline keys signed. Made at the desk, verified by the signer,
+ * and by the service before it keeps one. No I/O.
  */
 #ifndef HF_COMMON_ROLLOUT_APPROVAL_H
 #define HF_COMMON_ROLLOUT_APPROVAL_H
@@ -20,7 +21,7 @@ struct hf_rollout_approval_given {
 struct hf_rollout_step {
     const char *path; /* of the bundle, as a target */
     const uint8_t *sha256;
-    int64_t from; /* the version of the signed role that the step replaces; 0: none */
+    int64_t since_s; /* of the stage and state that the step follows */
     int64_t stage;
     enum hf_rollout_state state;
 };
@@ -31,7 +32,7 @@ struct hf_rollout_step {
  *     holdfast rollout approval
  *     path: amazon-iot/full/3.pem
  *     sha256: …
- *     from: 7
+ *     since: 2026-12-02T09:03:11Z
  *     stage: 2
  *     state: open
  *

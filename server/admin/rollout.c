@@ -211,15 +211,18 @@ static enum hf_err next_step(struct hf_admin_api *api, const char *name, json_t 
     struct hf_admin_call seen = {0};
 
     HF_TRY(hf_admin_rollout_read(api, name, &seen, why));
-    const json_t *stage = json_object_get(seen.answer, "stage");
+    const json_t *stage = json_object_get(seen.answer, "stage"),
+                 *since = json_object_get(seen.answer, "since");
     const char *state = json_string_value(json_object_get(seen.answer, "state"));
     const bool is_paused = state != NULL && strcmp(state, "paused") == 0;
     const json_int_t next = !json_is_integer(stage)
                                 ? 0
                                 : json_integer_value(stage) + (is_paused ? 0 : 1);
-    *out = json_pack("{s:O, s:I, s:s}", "from", json_object_get(seen.answer, "role_version"),
-                     "stage", next, "state", "open");
+    *out = json_pack("{s:O, s:I, s:s}", "since", since, "stage", next, "state", "open");
+    const bool is_waiting = json_is_null(since);
     json_decref(seen.answer);
+    if (is_waiting)
+        return hf_fail(why, HF_E_STATE, "%s: its first stage needs no approval", name);
     return *out != NULL
                ? HF_OK
                : hf_fail(why, HF_E_FORMAT,
@@ -230,7 +233,7 @@ static enum hf_err next_step(struct hf_admin_api *api, const char *name, json_t 
 static enum hf_err read_approval(const char *file, const char *name, json_t **out,
                                  struct hf_why *why)
 {
-    static const char *const members[] = {"from", "stage", "state", "approver", "signature"};
+    static const char *const members[] = {"since", "stage", "state", "approver", "signature"};
     struct hf_buf text = {0};
     json_t *approval = NULL, *body = json_object();
     char path[512];

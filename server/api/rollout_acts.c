@@ -12,6 +12,7 @@
  */
 #include "server/api/rollout_parts.h"
 
+#include "common/base/timetext.h"
 #include "server/fleet/names.h"
 
 #include <inttypes.h>
@@ -273,16 +274,18 @@ static enum hf_err check_next(const struct hf_published_bundle *bundle,
                               const struct hf_rollout_approval_row *approval, struct hf_why *why)
 {
     const struct hf_rollout_intent next = hf_rollout_step_next(bundle);
+    char since[HF_TIME_TEXT_MAX];
 
     if (hf_rollout_step_approvals(bundle, &next) == 0)
         return hf_fail(why, HF_E_STATE, "the next step of this rollout needs no approval");
-    if (approval->from != next.from || approval->stage != next.stage ||
-        approval->state != next.state)
-        return hf_fail(why, HF_E_STATE,
-                       "this is not the next step (expected from %" PRId64 ", stage %" PRId64
-                       ", state %s). Look at the rollout and decide again",
-                       next.from, next.stage, hf_rollout_state_name(next.state));
-    return HF_OK;
+    if (approval->since_s == bundle->rollout.now.since_s && approval->stage == next.stage &&
+        approval->state == next.state)
+        return HF_OK;
+    hf_time_format(bundle->rollout.now.since_s, since);
+    return hf_fail(why, HF_E_STATE,
+                   "this is not the next step (expected since %s, stage %" PRId64
+                   ", state %s). Look at the rollout and decide again",
+                   since, next.stage, hf_rollout_state_name(next.state));
 }
 
 static enum hf_err read_signature(struct hf_api_call *call, const struct hf_api_rollout *rollout,
@@ -299,7 +302,7 @@ static enum hf_err read_signature(struct hf_api_call *call, const struct hf_api_
     HF_TRY(hf_description_target_path(&rollout->bundle->description, &path, why));
     const struct hf_rollout_step step = {.path = (const char *)path.data,
                                          .sha256 = rollout->row.sha256,
-                                         .from = row->from,
+                                         .since_s = row->since_s,
                                          .stage = row->stage,
                                          .state = row->state};
     enum hf_err err = hf_rollout_approval_verify(rollout->bundle->description.plan, &step, &given,
@@ -316,7 +319,7 @@ static enum hf_err read_signature(struct hf_api_call *call, const struct hf_api_
 
 static enum hf_err approve(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
-    struct hf_rollout_approval_row row = {.from = hf_body_integer(call->body, "from", 0),
+    struct hf_rollout_approval_row row = {.since_s = hf_body_time(call->body, "since"),
                                           .stage = hf_body_integer(call->body, "stage", 0)};
     struct work *work = NULL;
 
@@ -379,7 +382,7 @@ static const struct hf_body_field act_body[] = {
     {0},
 };
 static const struct hf_body_field approve_body[] = {
-    {"from", HF_BODY_INTEGER, .is_required = true, .max = INT64_MAX},
+    {"since", HF_BODY_TIME, .is_required = true},
     {"stage", HF_BODY_INTEGER, .is_required = true, .max = HF_ROLLOUT_STAGES_MAX - 1},
     {"state", HF_BODY_TEXT, .is_required = true, .max = 16},
     {"approver", HF_BODY_TEXT, .max = 64},

@@ -136,11 +136,11 @@ static enum hf_err add_approval(void *list, const void *data, struct hf_why *why
     const struct hf_rollout_approval_row *row = data;
 
     return append_take(list,
-                       json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:o}", "kind",
-                                 row->is_signed ? "signed" : "api", "from", (json_int_t)row->from,
-                                 "stage", (json_int_t)row->stage, "state",
-                                 hf_rollout_state_name(row->state), "approver", row->approver,
-                                 "reason", hf_json_plain(row->reason), "time",
+                       json_pack("{s:s, s:o, s:I, s:s, s:s, s:o, s:o}", "kind",
+                                 row->is_signed ? "signed" : "api", "since",
+                                 hf_json_time(row->since_s), "stage", (json_int_t)row->stage,
+                                 "state", hf_rollout_state_name(row->state), "approver",
+                                 row->approver, "reason", hf_json_plain(row->reason), "time",
                                  hf_json_time(row->created_s)),
                        why);
 }
@@ -174,7 +174,8 @@ static enum hf_err rollout_json(struct hf_api_call *call, struct hf_tx *tx,
     HF_TRY(hf_rollout_step_read_approvals(tx->db, rollout->row.id, rollout->bundle, &next, &given,
                                           why));
     json_t *approvals = json_array(), *excluded = json_array();
-    enum hf_err err = hf_rollout_approval_list(tx->db, rollout->row.id, next.from, add_approval,
+    enum hf_err err = hf_rollout_approval_list(tx->db, rollout->row.id,
+                                               rollout->bundle->rollout.now.since_s, add_approval,
                                                approvals, why);
     if (err == HF_OK)
         err = hf_rollout_excluded_list(tx->db, rollout->row.id, add_excluded, excluded, why);

@@ -243,6 +243,15 @@ enum hf_err hf_online_read_stage(const struct hf_trusted_set *set, const char *p
     return HF_OK;
 }
 
+/* Since when what is signed now holds. An approval is for the step after exactly that (common/rollout/approval.h), so where
+ * people approve it rises with each step, also of a fast hand or a clock that goes back. */
+static int64_t choose_since(const struct hf_rollout_case *at)
+{
+    const bool is_as_late = at->now != NULL && at->now->since_s >= at->now_s;
+
+    return is_as_late && at->plan->approval != HF_ROLLOUT_AUTO ? at->now->since_s + 1 : at->now_s;
+}
+
 static enum hf_err step(struct hf_publication *p, const char *path,
                         const struct hf_rollout_request *request, const char *reason,
                         struct hf_online_stage *out, struct hf_why *why)
@@ -253,8 +262,7 @@ static enum hf_err step(struct hf_publication *p, const char *path,
     char role[HF_ROLLOUT_ROLE_SIZE];
     struct hf_rollout_change change = {.role = role,
                                        .activation = {.stage = request->stage,
-                                                      .state = request->state,
-                                                      .since_s = p->now_s}};
+                                                      .state = request->state}};
     HF_TRY(find_planned(targets, path, &change.target, &d, role, why));
     read_stage(&p->set, change.target, &d, role, &stage);
     const struct hf_rollout_case at = {.path = path,
@@ -265,6 +273,7 @@ static enum hf_err step(struct hf_publication *p, const char *path,
                                        .is_superseded = hf_rollout_is_superseded(targets, &d),
                                        .now_s = p->now_s};
     enum hf_err err = hf_rollout_rules_check(&at, request, why);
+    change.activation.since_s = choose_since(&at);
     (void)snprintf(change.activation.reason, sizeof change.activation.reason, "%s", reason);
     hf_text_sanitize(change.activation.reason);
     if (err == HF_OK)

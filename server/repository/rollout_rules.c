@@ -9,26 +9,12 @@
 
 /* ---- approvals ----------------------------------------------------------------------------------- */
 
-static struct hf_rollout_step step_of(const char *path, const uint8_t *sha256,
-                                      const struct hf_rollout_request *request)
-{
-    return (struct hf_rollout_step){path, sha256, request->from, request->stage, request->state};
-}
-
-enum hf_err hf_rollout_approval_text(const char *path, const uint8_t sha256[HF_SHA256_LEN],
-                                     const struct hf_rollout_request *request, struct hf_buf *out,
-                                     struct hf_why *why)
-{
-    const struct hf_rollout_step step = step_of(path, sha256, request);
-
-    return hf_rollout_step_text(&step, out, why);
-}
-
 /* Each approver counts once. A wrong signature is refused, not passed over: it is a mistake or an attack. */
 static enum hf_err check_approvals(const struct hf_rollout_case *at,
                                    const struct hf_rollout_request *request, struct hf_why *why)
 {
-    const struct hf_rollout_step step = step_of(at->path, at->sha256, request);
+    const struct hf_rollout_step step = {at->path, at->sha256, at->now->since_s, request->stage,
+                                         request->state};
     bool has_approved[HF_ROLLOUT_APPROVERS_MAX] = {false};
     int64_t n = 0;
 

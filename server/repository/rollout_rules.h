@@ -43,10 +43,4 @@ HF_MUST_USE enum hf_err hf_rollout_rules_check(const struct hf_rollout_case *at,
                                                const struct hf_rollout_request *request,
                                                struct hf_why *why);
 
-/** hf_rollout_step_text of that request. Appends to `out`. HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_rollout_approval_text(const char *path,
-                                                 const uint8_t sha256[HF_SHA256_LEN],
-                                                 const struct hf_rollout_request *request,
-                                                 struct hf_buf *out, struct hf_why *why);
-
 #endif

@@ -21,22 +21,23 @@ enum {
 const struct hf_sql hf_rollout_people_sql[] = {
     [APPROVAL_FORGET] = {"rollout_approval_forget",
                          "DELETE FROM rollout_approval WHERE rollout_id = :id "
-                         "AND from_version < :from",
+                         "AND since_s <> :since",
                          ""},
     [APPROVAL_COUNT] = {"rollout_approval_count",
                         "SELECT count(*) FROM rollout_approval WHERE rollout_id = :id", "i"},
-    [APPROVAL_PUT] = {"rollout_approval_put",
-                      "INSERT INTO rollout_approval (rollout_id, from_version, stage, state, kind, "
-                      "approver, signature, reason, created_s) VALUES (:id, :from, :stage, :state, "
-                      ":kind, :approver, :signature, :reason, :now) "
-                      "ON CONFLICT (rollout_id, from_version, stage, state, kind, approver) "
-                      "DO UPDATE SET signature = excluded.signature, reason = excluded.reason, "
-                      "created_s = excluded.created_s",
-                      ""},
+    [APPROVAL_PUT] =
+        {"rollout_approval_put",
+         "INSERT INTO rollout_approval (rollout_id, since_s, stage, state, kind, "
+         "approver, signature, reason, created_s) VALUES (:id, :since, :stage, :state, "
+         ":kind, :approver, :signature, :reason, :now) "
+         "ON CONFLICT (rollout_id, since_s, stage, state, kind, approver) "
+         "DO UPDATE SET signature = excluded.signature, reason = excluded.reason, "
+         "created_s = excluded.created_s",
+         ""},
     [APPROVAL_LIST] = {"rollout_approval_list",
-                       "SELECT from_version, stage, state, kind, approver, signature, reason, "
+                       "SELECT since_s, stage, state, kind, approver, signature, reason, "
                        "created_s FROM rollout_approval WHERE rollout_id = :id "
-                       "AND from_version = :from ORDER BY stage, state, kind, approver",
+                       "AND since_s = :since ORDER BY stage, state, kind, approver",
                        "iitttBti"},
     [EXCLUDED_COUNT] = {"rollout_excluded_count",
                         "SELECT count(*) FROM rollout_excluded WHERE rollout_id = :id", "i"},
@@ -68,20 +69,21 @@ enum hf_err hf_rollout_approval_add(struct hf_tx *tx, const struct hf_rollout_ro
                                     const struct hf_rollout_approval_row *approval,
                                     struct hf_why *why)
 {
-    const struct hf_param id = hf_p_int("id", row->id), from = hf_p_int("from", approval->from);
+    const struct hf_param id = hf_p_int("id", row->id),
+                          since = hf_p_int("since", approval->since_s);
     const char *kind = approval->is_signed ? "signed" : "api";
     struct hf_rollout_row now = *row;
     int64_t n = 0;
 
     HF_TRY(
-        hf_db_execute(tx->db, &hf_rollout_people_sql[APPROVAL_FORGET], HF_PARAMS(id, from), why));
+        hf_db_execute(tx->db, &hf_rollout_people_sql[APPROVAL_FORGET], HF_PARAMS(id, since), why));
     HF_TRY(hf_db_get_int(tx->db, &hf_rollout_people_sql[APPROVAL_COUNT], HF_PARAMS(id), &n, why));
     if (n >= (int64_t)HF_ROLLOUT_APPROVALS_MAX)
         return hf_fail(why, HF_E_LIMIT, "this step has %u approvals, the most that are kept",
                        HF_ROLLOUT_APPROVALS_MAX);
     HF_TRY(
         hf_db_execute(tx->db, &hf_rollout_people_sql[APPROVAL_PUT],
-                      HF_PARAMS(id, from, hf_p_int("stage", approval->stage),
+                      HF_PARAMS(id, since, hf_p_int("stage", approval->stage),
                                 hf_p_text("state", hf_rollout_state_name(approval->state)),
                                 hf_p_text("kind", kind), hf_p_text("approver", approval->approver),
                                 approval->is_signed ? hf_p_bytes("signature", approval->signature,
@@ -91,10 +93,10 @@ enum hf_err hf_rollout_approval_add(struct hf_tx *tx, const struct hf_rollout_ro
                       why));
     HF_TRY(hf_rollout_row_touch(tx, &now, why));
     return hf_audit_append_take(tx, "rollout.approve", 0,
-                                json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "set",
+                                json_pack("{s:s, s:s, s:I, s:o, s:I, s:s, s:s, s:s, s:o}", "set",
                                           row->set, "profile", row->profile, "version",
-                                          (json_int_t)row->bundle_version, "from",
-                                          (json_int_t)approval->from, "stage",
+                                          (json_int_t)row->bundle_version, "since",
+                                          hf_json_time(approval->since_s), "stage",
                                           (json_int_t)approval->stage, "state",
                                           hf_rollout_state_name(approval->state), "kind", kind,
                                           "approver", approval->approver, "reason",
@@ -106,7 +108,7 @@ static enum hf_err read_approval(const struct hf_rows *rows, void *data, struct 
 {
     struct hf_rollout_approval_row *out = data;
 
-    *out = (struct hf_rollout_approval_row){.from = hf_col_int(rows, 0),
+    *out = (struct hf_rollout_approval_row){.since_s = hf_col_int(rows, 0),
                                             .stage = hf_col_int(rows, 1),
                                             .is_signed = strcmp(hf_col_text(rows, 3), "signed") ==
                                                          0,
@@ -119,13 +121,13 @@ static enum hf_err read_approval(const struct hf_rows *rows, void *data, struct 
     return hf_col_copy_text(rows, 6, out->reason, sizeof out->reason, why);
 }
 
-enum hf_err hf_rollout_approval_list(struct hf_db *db, int64_t rollout_id, int64_t from,
+enum hf_err hf_rollout_approval_list(struct hf_db *db, int64_t rollout_id, int64_t since_s,
                                      hf_db_each *each, void *ctx, struct hf_why *why)
 {
     struct hf_rollout_approval_row row;
 
     return hf_db_read_each(db, &hf_rollout_people_sql[APPROVAL_LIST],
-                           HF_PARAMS(hf_p_int("id", rollout_id), hf_p_int("from", from)),
+                           HF_PARAMS(hf_p_int("id", rollout_id), hf_p_int("since", since_s)),
                            read_approval, &row, each, ctx, why);
 }
 
@@ -147,14 +149,14 @@ static enum hf_err gather(void *ctx, const void *data, struct hf_why *why)
     return HF_OK;
 }
 
-enum hf_err hf_rollout_approvals_read(struct hf_db *db, int64_t rollout_id,
+enum hf_err hf_rollout_approvals_read(struct hf_db *db, int64_t rollout_id, int64_t since_s,
                                       const struct hf_rollout_intent *step, bool are_signed,
                                       struct hf_rollout_approval_rows *out, struct hf_why *why)
 {
     struct gathering gathering = {step, are_signed, out};
 
     out->n = 0;
-    return hf_rollout_approval_list(db, rollout_id, step->from, gather, &gathering, why);
+    return hf_rollout_approval_list(db, rollout_id, since_s, gather, &gathering, why);
 }
 
 /* ---- devices that do not count ----------------------------------------------------------------------- */

@@ -93,7 +93,8 @@ bool hf_rollout_intent_was_signed(const struct hf_rollout_intent *intent,
 /* ---- approvals (rollout_people.c) --------------------------------------------------------------------------------------- */
 
 struct hf_rollout_approval_row {
-    int64_t from, stage;
+    int64_t since_s; /* of the stage and state that the step follows */
+    int64_t stage;
     enum hf_rollout_state state;
     bool is_signed;
     char approver[HF_FLEET_ACTOR_MAX + 1]; /* who asked, or a public key in base64 */
@@ -102,25 +103,25 @@ struct hf_rollout_approval_row {
     int64_t created_s;
 };
 
-/** Keep one that was checked, in place of the same approver's before; those of steps before `from` are forgotten.
- *  HF_E_LIMIT. */
+/** Keep one that was checked, in place of the same approver's before; those of steps that follow anything else are
+ *  forgotten. HF_E_LIMIT. */
 HF_MUST_USE enum hf_err hf_rollout_approval_add(struct hf_tx *tx, const struct hf_rollout_row *row,
                                                 const struct hf_rollout_approval_row *approval,
                                                 struct hf_why *why);
-/** A struct hf_rollout_approval_row each: those of the step from the role's version `from` on. */
-HF_MUST_USE enum hf_err hf_rollout_approval_list(struct hf_db *db, int64_t rollout_id, int64_t from,
-                                                 hf_db_each *each, void *ctx, struct hf_why *why);
+/** A struct hf_rollout_approval_row each: those of steps after what is signed since then. */
+HF_MUST_USE enum hf_err hf_rollout_approval_list(struct hf_db *db, int64_t rollout_id,
+                                                 int64_t since_s, hf_db_each *each, void *ctx,
+                                                 struct hf_why *why);
 
 /* All that count for one step. */
 struct hf_rollout_approval_rows {
     struct hf_rollout_approval_row rows[HF_ROLLOUT_APPROVALS_MAX];
     size_t n;
 };
-HF_MUST_USE enum hf_err hf_rollout_approvals_read(struct hf_db *db, int64_t rollout_id,
-                                                  const struct hf_rollout_intent *step,
-                                                  bool are_signed,
-                                                  struct hf_rollout_approval_rows *out,
-                                                  struct hf_why *why);
+HF_MUST_USE enum hf_err
+hf_rollout_approvals_read(struct hf_db *db, int64_t rollout_id, int64_t since_s,
+                          const struct hf_rollout_intent *step, bool are_signed,
+                          struct hf_rollout_approval_rows *out, struct hf_why *why);
 
 /* ---- devices that do not count ----------------------------------------------------------------------- */
 

@@ -61,7 +61,7 @@ enum hf_err hf_rollout_step_read_approvals(struct hf_db *db, int64_t rollout_id,
     out->n = 0;
     if (hf_rollout_step_approvals(bundle, step) == 0)
         return HF_OK;
-    return hf_rollout_approvals_read(db, rollout_id, step,
+    return hf_rollout_approvals_read(db, rollout_id, bundle->rollout.now.since_s, step,
                                      bundle->description.plan->approval == HF_ROLLOUT_SIGNED, out,
                                      why);
 }

@@ -24,7 +24,7 @@ ROLLOUT = {
     "wait": "paused", "wait_text": "an operator resumes or aborts it", "next": None, "stalled_since": None, "plan": {},
     "stage_list": [{"stage": n, "opens": f"2026-11-29T0{n}:00:00Z", "counts": COUNTS if n < 2 else None} for n in range(3)],
     "limits": {"judged": 13, "judged_needed": 20, "confirmed_needed": 38, "failed_max": 1, "silent_max": 2},
-    "approvals": [{"kind": "signed", "from": 7, "stage": 1, "state": "open", "approver": "QUJD", "reason": "seen",
+    "approvals": [{"kind": "signed", "since": "2026-11-30T02:14:00Z", "stage": 1, "state": "open", "approver": "QUJD", "reason": "seen",
                    "time": "2026-11-30T03:00:00Z"}],
     "approvals_needed": 2, "approvals_given": 1,
     "excluded": [{"id": 5, "account": "pumps", "device": "pump-7", "reason": "flash", "by": "uid:0",
@@ -190,9 +190,12 @@ def test_what_cannot_be_taken_back_is_asked(service, verb):
 
 # ---- approvals, excluded devices -----------------------------------------------------------------------
 
+SINCE = ROLLOUT["since"]
+
+
 def approval(tmp_path, **change):
     file = tmp_path / "alice.json"
-    file.write_text(json.dumps({"path": "amazon-iot/full/3.pem", "from": 7, "stage": 1, "state": "open", "approver": "QUJD",
+    file.write_text(json.dumps({"path": "amazon-iot/full/3.pem", "since": SINCE, "stage": 1, "state": "open", "approver": "QUJD",
                                 "signature": "c2ln", **change}))
     return file
 
@@ -202,16 +205,16 @@ def test_approve_names_the_next_step(service):
     assert service.ok("approve", NAME, "--reason", "seen") == f"{NAME}: stage 2 is approved, 1 of 2\n"
     service.answers[f"GET {PATH}"] = (200, {**ROLLOUT, "state": "open"})
     service.ok("approve", NAME, "--reason", "seen")
-    service.answers[f"GET {PATH}"] = (200, {**ROLLOUT, "state": "waiting", "stage": None, "role_version": 0})
-    service.ok("approve", NAME, "--reason", "seen")
+    service.answers[f"GET {PATH}"] = (200, {**ROLLOUT, "state": "waiting", "stage": None, "since": None})
+    assert "its first stage needs no approval" in service.refuses("approve", NAME, "--reason", "seen")
     assert [body for _, body in posted(service)] == [
-        {"from": version, "stage": stage, "state": "open", "reason": "seen"} for version, stage in ((7, 1), (7, 2), (0, 0))]
+        {"since": SINCE, "stage": stage, "state": "open", "reason": "seen"} for stage in (1, 2)]
 
 
 def test_approve_with_a_signature(service, tmp_path):
     service.answers[f"POST {PATH}/approve"] = (200, ROLLOUT)
     service.ok("approve", NAME, "--reason", "seen", "--approval", approval(tmp_path))
-    assert posted(service) == [(f"POST {PATH}/approve", {"from": 7, "stage": 1, "state": "open", "approver": "QUJD",
+    assert posted(service) == [(f"POST {PATH}/approve", {"since": SINCE, "stage": 1, "state": "open", "approver": "QUJD",
                                                          "signature": "c2ln", "reason": "seen"})]
 
 
@@ -226,7 +229,7 @@ def test_an_approval_for_something_else_is_not_sent(service, tmp_path, change, s
 
 def test_a_damaged_approval_is_not_sent(service, tmp_path):
     file = tmp_path / "bob.json"
-    file.write_text('{"path": "amazon-iot/full/3.pem", "from": 7, "stage": 1, "state": "open", "approver": "QUJD"}')
+    file.write_text('{"path": "amazon-iot/full/3.pem", "since": "x", "stage": 1, "state": "open", "approver": "QUJD"}')
     assert '"signature" is missing' in service.refuses("approve", NAME, "--reason", "x", "--approval", file)
     file.write_text("{")
     service.refuses("approve", NAME, "--reason", "x", "--approval", file)

@@ -1,6 +1,7 @@
 """holdfastctl rollout approve, and --approval: approvers sign that a rollout may go on, with keys in files and in tokens."""
 import base64
 import json
+import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -71,14 +72,15 @@ def test_an_approval_says_and_signs_one_step(p, keys):
     made = json.loads(p.approve(file).read_text())
     entry = p.metadata("targets")["signed"]["targets"]["roots/full/2.pem"]
     assert base64.b64decode(made["approver"]).hex() == public
-    assert (made["path"], made["from"], made["stage"], made["state"]) == ("roots/full/2.pem", 2, 1, "open")
+    since = ctl.report("rollout-report", "rollout", "show", "--repo", p.repo, OF)["rollouts"][0]["since"]
+    assert (made["path"], made["since"], made["stage"], made["state"]) == ("roots/full/2.pem", since, 1, "open")
     text = (f"holdfast rollout approval\npath: roots/full/2.pem\nsha256: {entry['hashes']['sha256']}\n"
-            "from: 2\nstage: 1\nstate: open\n")
+            f"since: {since}\nstage: 1\nstate: open\n")
     Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(
         base64.b64decode(made["signature"]), text.encode())
     assert json.loads(ctl.ok("rollout", "approve", "--repo", p.repo, "--key", file, OF)) == made
-    assert json.loads(ctl.ok("rollout", "approve", "--repo", p.repo, "--key", file, "--from", "9",
-                             "--stage", "3", OF + "/2"))["from"] == 9
+    assert json.loads(ctl.ok("rollout", "approve", "--repo", p.repo, "--key", file, "--stage", "3",
+                             OF + "/2"))["stage"] == 2
 
 
 def test_enough_approvers_open_the_next_stage(p, keys):
@@ -91,6 +93,7 @@ def test_enough_approvers_open_the_next_stage(p, keys):
     assert stepped["approvers"] == [public for _, public in keys]
     assert "signed in version 3 of rollout-roots" in ctl.ok("rollout", "show", "--repo", p.repo)
     # They are for that step, and for no later one.
+    time.sleep(1.1)  # a stage bakes for a second at least where people approve
     assert "approval 1 is by no approver of the plan, or for another step" in p.refuses_step("step", alice, bob)
 
 

@@ -160,7 +160,7 @@ class World:
     def approval(self):
         path = self.rollout(profile="approved", approval="api", approvals=8)
         at = self.client.get(path).json
-        return f"{path}/approve", {"from": at["role_version"], "stage": at["stage"] + 1, "state": "open", **WHY}
+        return f"{path}/approve", {"since": at["since"], "stage": at["stage"] + 1, "state": "open", **WHY}
 
     def token(self):
         return f"/v1/tokens/{self.made('/v1/tokens', {'name': self.name(), 'role': 'viewer'})['id']}"

@@ -8,7 +8,7 @@ from kit import roots
 from kit.events import Stream
 from kit.processes import wait_until
 from kit.rollout import Approver
-from kit.rollout_fleet import A, ROLLOUT, STAGES, Fleet
+from kit.rollout_fleet import A, PLAN, ROLLOUT, STAGES, Fleet
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def test_a_good_bundle_reaches_all(fleet):
     fleet.counts(devices=8, confirmed=2)
     for device in fleet.others:
         device.says("confirmed")
-    at = fleet.wait("it is complete", state="complete", stage=1)
-    assert at["counts"]["confirmed"] == 6 and at["intent"] is None
+    fleet.wait("it is complete", state="complete", stage=1, intent=None)
+    fleet.counts(confirmed=6)  # four were enough
     steps = fleet.log("rollout.found", "rollout.asked", "rollout.step", "rollout.refused", "rollout.settled")
     assert [(s["actor"], s["action"], s["details"].get("stage"), s["details"].get("state")) for s in steps] == [
         ("holdfastd", "rollout.found", None, None), ("holdfastd", "rollout.step", 0, "open"),
@@ -168,8 +168,8 @@ def test_a_user_approves_the_next_stage(fleet):
         1, 0, "0 of 1 approvals of stage 2 are given")
     refused = fleet.act("promote")
     assert refused.status == 409 and "1 approvals of this step, and 0 are given" in refused.json["detail"]
-    step = {"from": at["role_version"], "stage": 1, "state": "open"}
-    for wrong in ({"from": at["role_version"] + 1}, {"stage": 0}, {"state": "complete"}):
+    step = {"since": at["since"], "stage": 1, "state": "open"}
+    for wrong in ({"since": at["not_before"][:-1] + "Z"}, {"stage": 0}, {"state": "complete"}):
         refused = fleet.act("approve", **{**step, **wrong})
         assert refused.status == 409 and "this is not the next step" in refused.json["detail"]
     refused = fleet.act("approve", **step, approver="QUJD", signature="QUJD")
@@ -183,18 +183,51 @@ def test_an_approver_signs_for_the_next_stage(fleet):
     ann, eve = Approver(), Approver()
     fleet.publish(approval="signed", approvals=1, approvers=[ann.public.hex()])
     at = fleet.wait("the first stage opens", state="open", stage=0)
-    step = {"from": at["role_version"], "stage": 1, "state": "open"}
+    step = {"since": at["since"], "stage": 1, "state": "open"}
 
     def approve(who, **signed):
-        about = {"step_from": step["from"], "stage": 1, "sha256": at["sha256"], **signed}
+        about = {"since": step["since"], "stage": 1, "sha256": at["sha256"], **signed}
         return fleet.act("approve", **step, **who.approve(**about))
-    for refused in (approve(eve), approve(ann, stage=0), approve(ann, sha256="0" * 64), approve(ann, step_from=0)):
+    for refused in (approve(eve), approve(ann, stage=0), approve(ann, sha256="0" * 64), approve(ann, since="")):
         assert refused.status == 403 and "by no approver of the plan, or for another step" in refused.json["detail"]
     assert fleet.act("approve", **step).status == 400
     assert fleet.rollout()["approvals"] == []
     assert approve(ann).json["approvals_given"] == 1
     for device in fleet.lab:
         device.says("confirmed")
+    fleet.wait("the second stage opens", state="open", stage=1)
+    fleet.publisher.check()
+
+
+def test_an_approval_outlives_a_step_of_another_profile_and_no_pause(fleet):
+    ann = Approver()
+    fleet.publish(approval="signed", approvals=1, approvers=[ann.public.hex()])
+    at = fleet.wait("the first stage opens", state="open", stage=0)
+
+    def approve(stage=1):
+        now = fleet.rollout()
+        return fleet.act("approve", since=now["since"], stage=stage, state="open",
+                         **ann.approve(now["since"], stage, sha256=now["sha256"])).json
+    given = approve()
+    assert given["approvals_given"] == 1
+    fleet.publisher.add(*roots.amazon(1), profile="rsa")
+    fleet.publisher.add_planned(*roots.amazon(1, 2), profile="rsa", **PLAN)
+    other = "/v1/rollouts/amazon-iot/rsa/2"
+    wait_until(lambda: fleet.client.get(other).json.get("state") == "open", "the other profile's first stage opens")
+    now = fleet.rollout()
+    assert now["role_version"] > at["role_version"] and now["since"] == at["since"]
+    assert (now["approvals_given"], now["approvals"]) == (1, given["approvals"])
+    # After a pause and a resume it is another step.
+    assert fleet.act("pause").status == 200
+    assert approve(stage=0)["approvals_given"] == 1
+    assert fleet.act("resume").status == 200
+    for device in fleet.lab:
+        device.says("confirmed")
+    now = fleet.wait("it waits for an approval", wait="approval")
+    assert (now["approvals_given"], now["approvals"]) == (0, [])
+    old = fleet.act("approve", since=at["since"], stage=1, state="open", **ann.approve(at["since"], 1, sha256=at["sha256"]))
+    assert old.status == 409 and "this is not the next step" in old.json["detail"]
+    approve()
     fleet.wait("the second stage opens", state="open", stage=1)
     fleet.publisher.check()
 

@@ -91,8 +91,8 @@ def test_approvers_sign_the_steps_that_open(processes, folder):
     signer = started(processes, folder, publisher)
     step(signer, 0)  # the plan itself is the approval of the first stage
     step(signer, 0, "paused", "look at this")
-    of = publisher.role_version, 0, "open", publisher.sha256()
-    error, sentence = signer.refused("step", path=PATH, stage=0, state="open", reason="", **{"from": of[0]})
+    of = publisher.activation()["since"], 0, "open", publisher.sha256()
+    error, sentence = signer.refused("step", path=PATH, stage=0, state="open", reason="", **{"from": publisher.role_version})
     assert error == "signature" and "the signatures of 2 approver(s), 0 found" in sentence
     assert step(signer, 0, approvals=[people[2].approve(*of), people[0].approve(*of)])["state"] == "open"
     step(signer, 0, "aborted", "stopping needs none")

@@ -152,7 +152,9 @@ static void a_step_from_another_version_is_refused(void **state)
 static void approve(const struct hf_rollout_request *request, struct hf_rollout_approval_given *out)
 {
     struct hf_buf text = {0};
-    CHECK_OK(hf_rollout_approval_text(at.path, at.sha256, request, &text, NULL));
+    const struct hf_rollout_step step = {at.path, at.sha256, now.since_s, request->stage,
+                                         request->state};
+    CHECK_OK(hf_rollout_step_text(&step, &text, NULL));
     memcpy(out->approver, plan.approvers[0], sizeof out->approver);
     assert_int_equal(crypto_sign_detached(out->signature, NULL, text.data, text.len, secret), 0);
     hf_buf_free(&text);
@@ -178,12 +180,16 @@ static void approvals_are_of_this_very_step(void **state)
     given[1] = given[0];
     request.n_approvals = 2;
     CHECK_REFUSED(hf_rollout_rules_check(&at, &request, &why), HF_E_SIGNATURE, &why, "1 found");
-    /* Once: the next version of the role needs another signature. */
+    /* A step of another bundle of the set, or the role signed again in time: it is this step still. */
     plan.approvals = 1;
     at.version = request.from = 8;
+    CHECK_OK(hf_rollout_rules_check(&at, &request, NULL));
+    /* Once: after a pause that was resumed it is another one. */
+    now.since_s++;
+    at.now_s++;
     CHECK_REFUSED(hf_rollout_rules_check(&at, &request, &why), HF_E_SIGNATURE, &why,
                   "for another step");
-    at.version = request.from = 7;
+    now.since_s--;
     at.path = "s/p/3.pem";
     CHECK_REFUSED(hf_rollout_rules_check(&at, &request, &why), HF_E_SIGNATURE, &why,
                   "for another step");
@@ -194,7 +200,7 @@ static void approvals_are_of_this_very_step(void **state)
     /* To stop needs none. */
     check_allowed(0, HF_ROLLOUT_PAUSED);
     now.state = HF_ROLLOUT_PAUSED;
-    request = (struct hf_rollout_request){.from = 7, .state = HF_ROLLOUT_OPEN};
+    request = (struct hf_rollout_request){.from = 8, .state = HF_ROLLOUT_OPEN};
     CHECK_REFUSED(hf_rollout_rules_check(&at, &request, &why), HF_E_SIGNATURE, &why, "0 found");
 }
 

@@ -852,9 +852,9 @@ static void devices_that_are_shut_out_or_deleted_do_not_count(void **state)
 
 /* ---- approvals ----------------------------------------------------------------------------------------- */
 
-static void approve(const struct hf_rollout_row *row, int64_t from, const char *who)
+static void approve(const struct hf_rollout_row *row, int64_t since_s, const char *who)
 {
-    struct hf_rollout_approval_row approval = {.from = from, .stage = 1, .reason = "good"};
+    struct hf_rollout_approval_row approval = {.since_s = since_s, .stage = 1, .reason = "good"};
     (void)snprintf(approval.approver, sizeof approval.approver, "%s", who);
     CHECK_OK(hf_rollout_approval_add(&t.w->tx, row, &approval, &t.w->why));
 }
@@ -869,22 +869,23 @@ static void the_next_stage_waits_for_different_people(void **state)
         reports(device, "confirmed", 2);
     t.w->tx.now_s += 3600;
     const struct hf_rollout_row row = row_of(newest());
-    approve(&row, 1, "token:ann");
-    approve(&row, 1, "token:ann");
+    const int64_t since_s = newest()->rollout.now.since_s;
+    approve(&row, since_s, "token:ann");
+    approve(&row, since_s, "token:ann");
+    newest()->rollout.role_version++; /* by another bundle of the set */
     look();
     assert_int_equal(t.n_asked, 1);
     assert_string_equal(view().wait, "approval");
     assert_non_null(strstr(view().text, "1 of 2 approvals"));
-    approve(&row, 1, "token:bob");
+    approve(&row, since_s, "token:bob");
     look();
-    assert_asked(1, 1, "open");
+    assert_asked(2, 1, "open");
 }
 
 static void signatures_are_handed_to_the_signer(void **state)
 {
     uint8_t public_key[crypto_sign_PUBLICKEYBYTES], secret_key[crypto_sign_SECRETKEYBYTES];
-    struct hf_rollout_approval_row approval = {.from = 1,
-                                               .stage = 1,
+    struct hf_rollout_approval_row approval = {.stage = 1,
                                                .is_signed = true,
                                                .approver = "QUJD",
                                                .reason = "good"};
@@ -897,7 +898,9 @@ static void signatures_are_handed_to_the_signer(void **state)
         reports(device, "confirmed", 2);
     t.w->tx.now_s += 3600;
     const struct hf_rollout_row row = row_of(newest());
-    approve(&row, 1, "token:ann"); /* of the API: none that is signed */
+    const int64_t since_s = newest()->rollout.now.since_s;
+    approval.since_s = since_s;
+    approve(&row, since_s, "token:ann"); /* of the API: none that is signed */
     look();
     assert_int_equal(t.n_asked, 1);
     CHECK_OK(hf_rollout_approval_add(&t.w->tx, &row, &approval, &t.w->why));
@@ -910,7 +913,7 @@ static void signatures_are_handed_to_the_signer(void **state)
 
 static void approvals_of_one_step_are_bounded(void **state)
 {
-    struct hf_rollout_approval_row more = {.from = 1, .stage = 1, .approver = "more"};
+    struct hf_rollout_approval_row more = {.since_s = 1, .stage = 1, .approver = "more"};
     char who[16];
     (void)state;
     open_first();

@@ -1,6 +1,7 @@
 /* holdfastctl rollout approve: an approver signs that a rollout may go on. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/digest.h"
+#include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "common/json/json.h"
 #include "common/os/file_util.h"
@@ -16,7 +17,7 @@
 struct approving {
     const struct hf_ctl_options *o;
     const struct hf_rollout_item *item;
-    struct hf_rollout_request request;
+    struct hf_rollout_step step;
     struct hf_rollout_approval_given given;
 };
 
@@ -34,9 +35,9 @@ static enum hf_err choose_stage(struct approving *a, struct hf_why *why)
                        "%s: the first stage needs no approval; `rollout open` opens it",
                        a->item->name);
     const int64_t next = hf_rollout_view_stage(s) + (s->now.state != HF_ROLLOUT_PAUSED);
-    a->request.stage = a->o->stage > 0 ? a->o->stage - 1 : next;
+    a->step.stage = a->o->stage > 0 ? a->o->stage - 1 : next;
     if (s->now.state == HF_ROLLOUT_ABORTED || s->now.state == HF_ROLLOUT_COMPLETE ||
-        a->request.stage >= n_stages)
+        a->step.stage >= n_stages)
         return hf_fail(why, HF_E_POLICY,
                        "%s: the rollout is %s at stage %" PRId64 " of %" PRId64
                        ", so no step needs an approval",
@@ -52,8 +53,10 @@ static enum hf_err choose(struct approving *a, struct hf_why *why)
         return hf_fail(why, HF_E_POLICY,
                        "the plan of %s asks for no approver's signature (\"approval\": \"%s\")",
                        a->item->name, hf_rollout_approval_name(s->plan.approval));
-    a->request.state = HF_ROLLOUT_OPEN;
-    a->request.from = a->o->step_from > 0 ? a->o->step_from : s->version;
+    a->step = (struct hf_rollout_step){.path = a->item->path,
+                                       .sha256 = s->sha256,
+                                       .since_s = s->now.since_s,
+                                       .state = HF_ROLLOUT_OPEN};
     return choose_stage(a, why);
 }
 
@@ -82,8 +85,7 @@ static enum hf_err sign_text(struct approving *a, const struct hf_signing_key *k
                              struct hf_why *why)
 {
     struct hf_buf text = {0}, signature = {0};
-    enum hf_err err = hf_rollout_approval_text(a->item->path, a->item->stage.sha256, &a->request,
-                                               &text, why);
+    enum hf_err err = hf_rollout_step_text(&a->step, &text, why);
     if (err == HF_OK)
         err = hf_signing_key_sign(key, hf_buf_bytes(&text), &signature, why);
     if (err == HF_OK &&
@@ -133,11 +135,11 @@ static enum hf_err report(const struct approving *a, struct hf_why *why)
     const struct hf_online_stage *s = &a->item->stage;
     json_t *object = hf_rollout_approval_to_json(&a->given);
     struct hf_buf text = {0};
+    char since[HF_TIME_TEXT_MAX];
     object = hf_json_set_take(object, "path", json_string(a->item->path));
-    object = hf_json_set_take(object, "from", json_integer(a->request.from));
-    object = hf_json_set_take(object, "stage", json_integer(a->request.stage));
-    object = hf_json_set_take(object, "state",
-                              json_string(hf_rollout_state_name(a->request.state)));
+    object = hf_json_set_take(object, "since", hf_json_time(a->step.since_s));
+    object = hf_json_set_take(object, "stage", json_integer(a->step.stage));
+    object = hf_json_set_take(object, "state", json_string(hf_rollout_state_name(a->step.state)));
     if (o->out == NULL)
         return hf_json_print_take(object, stdout, why);
     enum hf_err err = hf_json_dump(object, JSON_INDENT(2), &text, why);
@@ -148,13 +150,12 @@ static enum hf_err report(const struct approving *a, struct hf_why *why)
                   : hf_fail(why, HF_E_MEMORY, "out of memory for an approval");
     hf_buf_free(&text);
     HF_TRY(err);
+    hf_time_format(a->step.since_s, since);
     printf("approved: stage %" PRId64
-           " of %zu of %s may be opened as the step that follows version "
-           "%" PRId64 " of " HF_ROLLOUT_ROLE_PREFIX "%s\n"
+           " of %zu of %s may be opened, as the step after what is signed since %s\n"
            "%s is for `holdfastctl rollout step --approval`, `rollout resume --approval` and\n"
            "`holdfast-admin rollout approve`\n",
-           a->request.stage + 1, s->plan.n_stages, a->item->name, a->request.from,
-           a->item->description.set, o->out);
+           a->step.stage + 1, s->plan.n_stages, a->item->name, since, o->out);
     return HF_OK;
 }
 
@@ -194,8 +195,6 @@ static const struct hf_cli_option options[] =
     {HF_CTL_REPO,
      HF_CTL_ROOT,
      HF_CTL_TEXT("key", key, "the approver's key: a file or a PKCS#11 URI", "KEY"),
-     HF_CTL_NUMBER("from", step_from, 0, 1, HF_JSON_INTEGER_MAX,
-                   "the version of rollout-SET that the step follows (default: the newest)", "N"),
      HF_CTL_NUMBER("stage", stage, 0, 1, HF_ROLLOUT_STAGES_MAX,
                    "the stage to open, counted from 1 (default: the next one; of a paused "
                    "rollout, the one that it has reached)",
@@ -208,14 +207,15 @@ static const struct hf_cli_option options[] =
 const struct hf_cli_command hf_cmd_rollout_approve = {
     .name = "rollout approve",
     .summary = "Sign, as an approver of its plan, that a bundle's rollout may go on.",
-    .arguments = "--repo DIR --key KEY [--from N] [--stage N] [--out FILE] SET/PROFILE[/VERSION]",
+    .arguments = "--repo DIR --key KEY [--stage N] [--out FILE] SET/PROFILE[/VERSION]",
     .about = "For plans with \"approval\": \"signed\". The signature covers the bundle's path and "
              "hash, the\n"
-             "stage, and the version of rollout-SET that it follows: it is good for this step, "
-             "once. After\n"
-             "any other step, also a pause, it is worth nothing. Stopping needs no approval, and "
-             "neither\n"
-             "does the first stage.\n\n"
+             "stage, and since when what it follows is signed: it is good for this step, once. "
+             "After any\n"
+             "other step of the bundle, also a pause, it is worth nothing; steps of other bundles "
+             "of the\n"
+             "set leave it as it is. Stopping needs no approval, and neither does the first "
+             "stage.\n\n"
              "REPO is any copy of the repository; nothing in it changes. `key generate` makes an "
              "approver's\n"
              "key, and the plan names its public part, which `key inspect` shows (64 hexadecimal "
@@ -224,7 +224,7 @@ const struct hf_cli_command hf_cmd_rollout_approve = {
     .examples = "  holdfastctl rollout approve --repo /srv/roots --key alice.key.json \\\n"
                 "      --out alice.approval amazon-iot/full\n"
                 "  holdfastctl rollout approve --repo /srv/roots --key 'pkcs11:token=alice' \\\n"
-                "      --from 7 --stage 2 amazon-iot/full/3\n",
+                "      --stage 2 amazon-iot/full/3\n",
     .options = options,
     .needs = {"--repo", "--key"},
     .needs_word = "SET/PROFILE",

@@ -80,9 +80,8 @@ struct hf_ctl_options {
     char **rollouts; /* names of sets */
     char *reason;
     char *online_key;
-    char **approvals;    /* files */
-    long long step_from; /* 0: not given */
-    long long stage;     /* from 1; 0: not given */
+    char **approvals; /* files */
+    long long stage;  /* from 1; 0: not given */
     /* for drafts */
     char *yes;
     char *role;

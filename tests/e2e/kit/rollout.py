@@ -20,8 +20,8 @@ class Approver:
         self.public = self.key.public_key().public_bytes(serialization.Encoding.Raw,
                                                          serialization.PublicFormat.Raw)
 
-    def approve(self, step_from, stage, state="open", sha256="", path=PATH):
-        text = (f"holdfast rollout approval\npath: {path}\nsha256: {sha256}\nfrom: {step_from}\n"
+    def approve(self, since, stage, state="open", sha256="", path=PATH):
+        text = (f"holdfast rollout approval\npath: {path}\nsha256: {sha256}\nsince: {since}\n"
                 f"stage: {stage}\nstate: {state}\n")
         return {"approver": encoded(self.public), "signature": encoded(self.key.sign(text.encode()))}
 
@@ -35,9 +35,9 @@ class RolloutPublisher(Publisher):
         self.add(*roots.amazon(1))
         self.add_planned(*roots.amazon(1, 2), **plan)
 
-    def add_planned(self, *certificates, **plan):
+    def add_planned(self, *certificates, profile="full", **plan):
         self.plan_file.write_text(json.dumps({**PLAN, **plan}))
-        self.add(*certificates, options=["--plan", self.plan_file])
+        self.add(*certificates, profile=profile, options=["--plan", self.plan_file])
 
     def sha256(self, path=PATH):
         return self.metadata("targets")["signed"]["targets"][path]["hashes"]["sha256"]
