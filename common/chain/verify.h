@@ -14,7 +14,7 @@
  * tangled ones of the public suites need 16. */
 #define HF_VERIFY_CERTS_MAX 64      /* looked at; the longest list of the public suites has 36 */
 #define HF_VERIFY_PATH_MAX 18       /* certificates of a path, the anchor included */
-#define HF_VERIFY_SIGNATURES_MAX 32 /* checked; no pair of certificate and key twice */
+#define HF_VERIFY_SIGNATURES_MAX 16 /* checked; no pair of certificate and key twice */
 #define HF_VERIFY_SETS_MAX 4
 #define HF_VERIFY_STEPS_MAX 4096             /* certificates tried as issuer of another */
 #define HF_VERIFY_CONSTRAINTS_MAX (1u << 20) /* looks of a name at a constraint, as in OpenSSL */

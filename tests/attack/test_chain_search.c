@@ -9,6 +9,7 @@
 
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
+#include <mbedtls/platform.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,37 @@ static void more_certificates_than_are_looked_at_do_no_harm(void **state)
     while (list->n < SENT_MAX)
         send_ca(list, "CN=Middle", 3, "CN=Other", 3);
     assert_true(verify(list).is_valid);
+}
+
+/* The verdict is made when Mbed TLS asks for an anchor: of a list that is refused it gets none to go on with. */
+static void refused_list_gets_no_anchor(void **state)
+{
+    struct list *list = *state;
+    struct world_anchors anchors = {0};
+    struct world w;
+
+    world_make(&w, MBEDTLS_SSL_VERSION_TLS1_2);
+    (void)world_add(&anchors,
+                    &(struct pki_cert){.subject = "CN=Root", .key = &list->keys[0], .is_ca = true});
+    world_trust(&w, &anchors);
+    for (int is_expired = 0; is_expired < 2; is_expired++) {
+        mbedtls_x509_crt leaf, *found = NULL;
+        send(list, &(struct pki_cert){.subject = "CN=leaf",
+                                      .key = &list->keys[1],
+                                      .issuer = "CN=Root",
+                                      .issuer_key = &list->keys[0],
+                                      .not_after_s = is_expired ? pki_day(2021, 1, 1) : 0,
+                                      .dns_name = HOST});
+        const struct hf_buf *der = &list->sent[list->n - 1];
+        mbedtls_x509_crt_init(&leaf);
+        assert_int_equal(mbedtls_x509_crt_parse_der(&leaf, der->data, der->len), 0);
+        assert_int_equal(hf_trust_store_candidates(w.store, &leaf, &found), 0);
+        assert_int_equal(found == NULL, is_expired);
+        mbedtls_x509_crt_free(found);
+        mbedtls_free(found);
+        mbedtls_x509_crt_free(&leaf);
+    }
+    world_free(&w);
 }
 
 /* ---- cross-signs in a circle -------------------------------------------------------------------------------- */
@@ -426,6 +458,7 @@ int main(void)
         TEST(certificates_of_one_name_cost_no_more_than_the_bound),
         TEST(signatures_that_no_key_made_are_bounded),
         TEST(more_certificates_than_are_looked_at_do_no_harm),
+        TEST(refused_list_gets_no_anchor),
         TEST(circle_of_cross_signs_ends),
         TEST(way_out_of_a_circle_is_found),
         TEST(ten_thousand_constraints_are_followed),

@@ -134,9 +134,8 @@ HF_MUST_USE enum hf_err hf_trust_store_check_config_checked(struct hf_trust_stor
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
 /**
- * The CA callback that bind installs, for one that joins several stores: `*out` is a list of copies, to be
- * freed by Mbed TLS, of the next certificate of a valid path, and of all usable anchors whose subject is the
- * issuer of `child`. 0 or an Mbed TLS error. Where one joined store finds a path, the chain is valid: call
+ * The CA callback that bind installs, for one that joins several stores: `*out` is a copy, to be freed
+ * by Mbed TLS, of the next certificate of a valid path, or NULL where there is none. 0 or an Mbed TLS error. Where one joined store finds a path, the chain is valid: call
  * hf_trust_store_verify of each for every certificate.
  */
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);

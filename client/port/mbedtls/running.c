@@ -1,6 +1,5 @@
 #include "client/port/mbedtls/running.h"
 
-#include "common/bundle/x509.h"
 #include "common/bundle/distinguished_name.h"
 
 #include <string.h>
@@ -87,9 +86,6 @@ struct hf_running *hf_running_begin(const mbedtls_x509_crt *leaf, int64_t at_s)
     begun->issuer_hash = hash_issuer(leaf);
     hash_of(leaf, begun->leaf_sha256);
     hash_of(begun->last, begun->last_sha256);
-    /* No date is later than every distrust_after. */
-    if (!hf_x509_time(&leaf->valid_from, &begun->leaf_not_before_s))
-        begun->leaf_not_before_s = INT64_MAX;
     return begun;
 }
 

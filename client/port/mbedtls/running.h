@@ -36,7 +36,6 @@ struct hf_running {
     uint8_t last_sha256[HF_SHA256_LEN];
     uint64_t
         issuer_hash; /* of the certificate that was asked about last: the next one has that subject */
-    int64_t leaf_not_before_s;
     int64_t at_s;
     bool
         is_closed; /* a verify callback was called: the next question for this list begins a new one */

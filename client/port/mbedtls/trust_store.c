@@ -234,63 +234,26 @@ static int judge(struct hf_trust_store *self, const mbedtls_x509_crt *leaf,
     return 0;
 }
 
-/* Is the first of `list` this one? */
-static bool is_offered(const mbedtls_x509_crt *list, struct hf_bytes der)
-{
-    return list != NULL && hf_bytes_equal((struct hf_bytes){list->raw.p, list->raw.len}, der);
-}
-
-/* Append copies of all usable anchors with the name of the issuer of `child`, but one that is there. */
-static int offer_by_name(struct hf_trust_store *self, const mbedtls_x509_crt *child,
-                         const struct hf_running *running, mbedtls_x509_crt **list)
-{
-    const uint64_t name = hf_name_hash(
-        (struct hf_bytes){child->issuer_raw.p, child->issuer_raw.len});
-    const struct hf_trust_anchor *anchor;
-    unsigned pin;
-    int ret = 0;
-
-    const struct hf_anchor_sets sets = sets_of(hf_generations_pin(&self->generations, &pin),
-                                               self_test_of(self));
-    for (size_t i = 0; i < sets.n && ret == 0; i++) {
-        size_t at = 0;
-        while (ret == 0 && (anchor = hf_anchors_next(sets.at[i], name, &at)) != NULL)
-            if (hf_anchor_is_usable(anchor, running->at_s, running->leaf_not_before_s) &&
-                !is_offered(*list, anchor->der))
-                ret = hf_received_append(anchor->der, list);
-    }
-    hf_generations_unpin(&self->generations, pin);
-    return ret;
-}
-
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct hf_trust_store *self = store;
     struct hf_self_test *test = self_test_of(self);
     const int64_t now_s = hf_chain_clock_now_s();
-    mbedtls_x509_crt *list = NULL;
-    int ret = 0;
 
     if (test != NULL)
         test->was_asked = true;
-    /* The first question of a verification is for the server's own certificate: the verdict is made then. Mbed
-     * TLS asks on where it is bad, and looks for a path of its own; that changes nothing. */
-    struct hf_running *running = hf_running_continue(child);
-    if (running == NULL) {
-        running = hf_running_find(child, now_s);
-        if (running == NULL || running->is_closed || hf_running_store(running, self) != NULL)
-            running = hf_running_begin(child, now_s);
-        ret = judge(self, child, running, &list);
-    }
-    if (ret == 0)
-        ret = offer_by_name(self, child, running, &list);
-    if (ret != 0) {
+    *out = NULL;
+    /* The first question of a verification is for the server's own certificate: the verdict is made then. Where it
+     * is bad Mbed TLS asks on, for certificates further up. */
+    if (hf_running_continue(child) != NULL)
+        return 0;
+    struct hf_running *running = hf_running_find(child, now_s);
+    if (running == NULL || running->is_closed || hf_running_store(running, self) != NULL)
+        running = hf_running_begin(child, now_s);
+    int ret = judge(self, child, running, out);
+    if (ret != 0)
         hf_running_end(running);
-        hf_received_free_list(list);
-        return ret;
-    }
-    *out = list;
-    return 0;
+    return ret;
 }
 
 /* What `self` says in `running`, if that was said of the anchors in force. */
@@ -310,6 +273,16 @@ static bool is_vouched_for(const struct hf_running *running)
     return false;
 }
 
+/* Do all stores that were asked refuse the list? Then none offered an anchor to Mbed TLS, and that it has found no
+ * path says nothing. */
+static bool is_refused(const struct hf_running *running)
+{
+    for (size_t i = 0; i < running->n_stores; i++)
+        if (running->stores[i].is_valid)
+            return false;
+    return running->n_stores > 0;
+}
+
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct hf_trust_store *self = store;
@@ -321,6 +294,9 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
     int ret = 0;
 
     hf_received_take_over(flags);
+    if (said != NULL && !running->is_closed && is_refused(running))
+        *flags &= ~(
+            uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED; /* the verdict's flags come at depth 0 */
     if (running != NULL)
         running->is_closed = true;
     if (depth != 0) {
