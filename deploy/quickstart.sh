@@ -124,8 +124,8 @@ What to try next
       $bin/holdfast probe --state $device YOUR-ENDPOINT-ats.iot.eu-central-1.amazonaws.com:8883
   Read what a device reads:            ls $repository/metadata $repository/targets
   Break something and see it refused:  change a byte of $repository/metadata/timestamp.json, update
-  Learn what else there is to say:     $bin/holdfastctl bundle add --help, $bin/holdfast init --help
-  Follow one bundle through the code:  README.md
+  Read about every option:             $bin/holdfastctl bundle add --help, $bin/holdfast init --help
+  Follow one bundle through the code:  CONTRIBUTING.md
   Run every test:                      tests/run.sh
 END
 }

@@ -67,7 +67,8 @@ enum hf_err hf_preflight(struct hf_client *c, struct hf_candidate *cand, struct 
     if (judgement.is_against)
         return hf_fail(why, HF_E_POLICY,
                        "version %lld is not taken: %s; publish a version that holds this anchor "
-                       "or, if it is to go, names it in its drops; %s/%s %lld stays",
+                       "or, if devices must not trust it any more, revokes it (bundle add --drop); "
+                       "%s/%s %lld stays",
                        (long long)version, judgement.against, c->set, c->profile,
                        (long long)cand->active.version);
     return judgement.n_silent > 0 ? postpone(c, version, judgement.silent, why) : HF_OK;

@@ -76,7 +76,7 @@ def test_a_missing_root_does(processes, folder, publisher, world, make):
     programs.says(sentence, f"tls://127.0.0.1:{server.port}",  # the endpoint,
                   'issued by "O=Holdfast Test, CN=ECC Root"',  # what it presents,
                   'the anchor "O=Holdfast Test, CN=ECC Root" is missing',  # and what that needs
-                  "version 1 is not taken", "drops")
+                  "version 1 is not taken", "bundle add --drop")
     assert device.bundles() == before
     assert [text for _, text in journal(device) if "is missing" in text] != []
     publish(publisher, world, "rsa", "ecc", "other")
