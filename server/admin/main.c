@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXITS "Exit codes: 0 done, 1 refused or failed, 2 wrong usage\n"
+#define EXITS "Exit codes: 0 success, 1 refused or failed, 2 usage error\n"
 
 static const char help[] =
     "Usage: holdfast-admin COMMAND [OPTION…]\n\n"

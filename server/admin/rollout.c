@@ -157,6 +157,13 @@ static enum hf_err look(struct hf_admin_api *api, const char *name, bool is_aske
 }
 
 /* A stopped rollout still ends: the plan was signed offline. */
+json_t *hf_admin_reason(const char *typed)
+{
+    json_t *text = json_string(typed);
+
+    return text != NULL ? text : hf_json_plain(typed); /* no UTF-8 */
+}
+
 static void print_step(const char *name, const json_t *step)
 {
     const char *state = json_string_value(json_object_get(step, "state"));
@@ -181,7 +188,7 @@ static enum hf_err act(struct hf_cli_call *cli, struct hf_why *why)
     const char *name = cli->words[0];
     struct hf_admin_api *api = NULL;
     json_t *answer = NULL;
-    json_t *body = hf_json_set_take(json_object(), "reason", hf_json_plain(o->reason));
+    json_t *body = hf_json_set_take(json_object(), "reason", hf_admin_reason(o->reason));
 
     enum hf_err err = body != NULL ? hf_admin_open_for(o, &api, why)
                                    : hf_fail(why, HF_E_MEMORY, "no memory for a request");
@@ -276,7 +283,8 @@ static enum hf_err approve(struct hf_cli_call *cli, struct hf_why *why)
     const int64_t stage = json_integer_value(json_object_get(body, "stage")) + 1;
     if (err == HF_OK)
         err = hf_admin_rollout_post_take(api, name, "/approve",
-                                         hf_json_set_take(body, "reason", hf_json_plain(o->reason)),
+                                         hf_json_set_take(body, "reason",
+                                                          hf_admin_reason(o->reason)),
                                          &answer, why);
     else
         json_decref(body);

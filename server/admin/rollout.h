@@ -31,6 +31,9 @@ HF_MUST_USE enum hf_err hf_admin_rollout_print(const json_t *rollout, int64_t no
 HF_MUST_USE enum hf_err hf_admin_rollout_print_line(const json_t *rollout, FILE *out,
                                                     struct hf_why *why);
 
+/** --reason as it was typed, for the service to accept or refuse: it is signed. NULL without memory. */
+json_t *hf_admin_reason(const char *typed);
+
 #define HF_ADMIN_UNTIL_MAX 32u
 /** "in 12 days", "in 3 hours", "now" for a time of the past. */
 void hf_admin_until(const char *time, int64_t now_s, char out[HF_ADMIN_UNTIL_MAX]);

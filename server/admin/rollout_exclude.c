@@ -19,7 +19,7 @@ static enum hf_err exclude(struct hf_cli_call *cli, struct hf_why *why)
                                                  json_pack("{s:o, s:o, s:o}", "account",
                                                            hf_json_plain(o->account), "device",
                                                            hf_json_plain(o->device), "reason",
-                                                           hf_json_plain(o->reason)),
+                                                           hf_admin_reason(o->reason)),
                                                  &answer, why);
     if (err == HF_OK && o->is_json)
         err = hf_json_print_take(json_incref(answer), stdout, why);

@@ -23,7 +23,7 @@ struct options {
         "config", '\0', HF_CLI_TEXT, AT(config),                                                   \
             "the service's configuration (default: " HF_CONFIG_PATH ")", "FILE"                    \
     }
-#define EXITS "Exit codes: 0 done, 1 refused or failed, 2 wrong usage\n"
+#define EXITS "Exit codes: 0 success, 1 refused or failed, 2 usage error\n"
 
 static const struct hf_cli_option config_options[] = {CONFIG_ROW, HF_CLI_HELP_ROW, HF_CLI_END};
 

@@ -168,6 +168,13 @@ def test_a_stop_depends_on_nothing_and_says_until_when_it_holds(service, verb):
     assert posted(service) == [(f"POST {PATH}/{verb}", {"reason": "bad"})]
 
 
+def test_a_reason_is_sent_as_typed(service):
+    """The service refuses two lines; nothing else is signed in their place."""
+    service.answers[f"POST {PATH}/pause"] = (400, {"title": "invalid", "status": 400, "detail": '"reason": one line'})
+    assert "one line" in service.refuses("pause", NAME, "--reason", "two\nlines", code=2)
+    assert posted(service) == [(f"POST {PATH}/pause", {"reason": "two\nlines"})]
+
+
 @pytest.mark.parametrize("verb", ["resume", "promote"])
 def test_going_on_names_the_step_that_was_seen(service, verb):
     service.answers[f"POST {PATH}/{verb}"] = (200, {**STEP, "state": "open"})
