@@ -209,6 +209,13 @@ def test_a_repository_gets_the_delegation_later(tmp_path):
     assert p.check()["updatable"]
 
 
+def test_a_set_without_a_bundle_is_taken_for_a_typo(p):
+    assert 'there is no set "rootz", did you mean "roots"?' in p.refuses("rollout", "delegate", *p.place,
+                                                                        "--insecure-no-passphrase", "rootz")
+    ctl.ok("rollout", "delegate", *p.place, "--insecure-no-passphrase", "--new", "rootz")
+    assert {d["name"] for d in p.metadata("targets")["signed"]["delegations"]["roles"]} == {"rollout-roots", "rollout-rootz"}
+
+
 def test_another_key_takes_over(p):
     step(p, "open")
     old, = p.online.glob("rollout-*.key.json")

@@ -64,6 +64,8 @@ static enum hf_err get_key(struct delegating *g, struct hf_why *why)
                                   o->online_passphrase_file != NULL ? o->online_passphrase_file
                                                                     : o->passphrase_file,
                                   &seal, why);
+    if (err != HF_OK)
+        err = hf_fail_context(why, "the new key of " HF_ROLLOUT_ROLE_PREFIX "%s", g->set);
     if (err == HF_OK)
         err = hf_rollout_key_make(folder.text, g->set, &seal, &g->undo, &g->public_key, why);
     hf_key_seal_free(&seal);
@@ -104,6 +106,8 @@ static enum hf_err delegate(struct delegating *g, struct hf_why *why)
     if (o->draft == NULL)
         HF_TRY(hf_key_set_find(g->p.keys, g->p.set.root, HF_ROLE_TARGETS, why));
     HF_TRY(hf_catalog_load(&g->p.repo, &g->p.set, &g->catalog, why));
+    if (!o->is_new)
+        HF_TRY(hf_bundle_check_begin(&g->catalog.bundles, g->set, "full", false, why));
     if (hf_rollout_delegation(g->catalog.targets, role) != NULL && o->online_key == NULL)
         return hf_fail(why, HF_E_STATE,
                        "targets delegate to %s already; to change its key, name the new one with "
@@ -148,6 +152,7 @@ static const struct hf_cli_option options[] =
                  "the key of the stages: a key file, its public part or a PKCS#11 URI (default: "
                  "make one in KEYS/online)",
                  "KEY"),
+     HF_CTL_FLAG("new", is_new, "for a set that has no bundle yet"),
      HF_CTL_INSECURE,
      HF_CTL_DRAFT,
      HF_CTL_SIGNING,
@@ -162,6 +167,8 @@ const struct hf_cli_command hf_cmd_rollout_delegate = {
         "delegation to the role rollout-SET, which can only name the stage of bundles that\n"
         "targets list. A stolen key of that role can pause rollouts until the date from which\n"
         "the bundle is mandatory, and open stages as fast as the plan allows, not faster.\n\n"
+        "A set that has no bundle, beside others that have, is treated as a typo; pass --new if\n"
+        "its first bundle is still to come.\n\n"
         "To replace the key, make the new one first (key generate) and name it with\n"
         "--online-key. With --draft the holders of the targets keys sign.\n\n" HF_CTL_KEY_TEXT,
     .examples =
