@@ -1,5 +1,7 @@
 #include "common/bundle/cert.h"
 
+#include "common/bundle/algorithms.h"
+#include "common/bundle/der.h"
 #include "common/bundle/x509.h"
 
 #include <mbedtls/ecp.h>
@@ -52,24 +54,30 @@ static enum hf_cert_digest digest_of(mbedtls_md_type_t md)
     return HF_CERT_DIGEST_OTHER;
 }
 
-static struct hf_bytes borrow(const mbedtls_x509_buf *buf)
-{
-    return (struct hf_bytes){buf->p, buf->len};
-}
-
-/* `is_named` is whether Mbed TLS is known not to support the certificate. */
+/* `is_named` is whether it is known what of the certificate is not supported. */
 static bool describe(struct hf_bytes der, struct hf_unsupported_cert *out, bool *is_named)
 {
     struct hf_x509_form form;
+    struct hf_certificate cert;
+
     if (!hf_x509_form_parse(der, &form))
         return false;
     hf_sha256(der, out->sha256);
     hf_sha256(form.spki, out->spki_sha256);
     hf_x509_form_name(form.subject, out->subject);
-    *is_named = hf_x509_form_unsupported(&form, out->what);
-    if (!*is_named)
+    *is_named = true;
+    if (hf_x509_form_unsupported(&form, out->what))
+        return true;
+    if (!hf_certificate_parse(der, &cert)) {
+        (void)snprintf(out->what, sizeof out->what,
+                       "encoding: a field is damaged, or not in the form of RFC 5280");
+    } else if (cert.unknown_critical.data != NULL) {
+        hf_x509_oid_text("critical extension", cert.unknown_critical, out->what);
+    } else {
+        *is_named = false;
         (void)snprintf(out->what, sizeof out->what,
                        "elliptic curve, or a field of an unusual kind");
+    }
     return true;
 }
 
@@ -79,10 +87,11 @@ bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cer
     return describe(der, out, &is_named);
 }
 
+/* `code` is an error of Mbed TLS; 0: the reader of common/bundle/certificate.h refused. */
 static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
 {
     struct hf_unsupported_cert cert = {0};
-    char reason[128];
+    char reason[128] = "not in DER";
     bool is_unsupported = false;
     /* An error of Mbed TLS is the sum of one of X.509 and one of what it is built on. */
     int high = -(-code & 0xFF80), low = -(-code & 0x7F);
@@ -99,10 +108,11 @@ static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
     if (is_well_formed && is_unsupported)
         return hf_fail(
             why, HF_E_POLICY,
-            "\"%s\" is a certificate that is not supported here: Mbed TLS cannot use its "
+            "\"%s\" is a certificate that is not supported here: Holdfast cannot use its "
             "%s",
             cert.subject, cert.what);
-    mbedtls_strerror(code, reason, sizeof reason);
+    if (code != 0)
+        mbedtls_strerror(code, reason, sizeof reason);
     if (is_well_formed)
         return hf_fail(
             why, HF_E_FORMAT,
@@ -115,54 +125,56 @@ static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
                    reason);
 }
 
-/* Parse without a copy: `crt` points into `der`. */
-static enum hf_err parse_der(struct hf_bytes der, bool is_sent, mbedtls_x509_crt *crt,
-                             struct hf_why *why)
+/* What the verifier reads, and what Mbed TLS can hold in a handshake. `crt` points into `der`. */
+static enum hf_err parse_der(struct hf_bytes der, bool is_sent, struct hf_certificate *cert,
+                             mbedtls_x509_crt *crt, struct hf_why *why)
 {
+    struct hf_bytes behind = der;
+    struct hf_x509_form form;
+    struct hf_der whole;
+
     if (der.len > HF_CERT_DER_MAX)
         return hf_fail(why, HF_E_LIMIT, "the certificate has %zu bytes, at most %u are accepted",
                        der.len, HF_CERT_DER_MAX);
-    int ret = is_sent ? hf_x509_parse_sent(crt, der, false)
-                      : mbedtls_x509_crt_parse_der_nocopy(crt, der.data, der.len);
-    if (ret != 0)
-        return fail_parse(ret, der, why);
-    if (crt->raw.len != der.len)
+    if (hf_der_take(&behind, &whole) && behind.len > 0 && hf_x509_form_parse(whole.whole, &form))
         return hf_fail(
             why, HF_E_FORMAT,
             "the certificate ends after %zu bytes, but %zu more follow; expected nothing "
             "behind it",
-            crt->raw.len, der.len - crt->raw.len);
-    return HF_OK;
+            whole.whole.len, behind.len);
+    if (!hf_certificate_parse(der, cert) || (!is_sent && cert->unknown_critical.data != NULL))
+        return fail_parse(0, der, why);
+    int ret = hf_x509_parse(crt, der, false);
+    return ret == 0 ? HF_OK : fail_parse(ret, der, why);
 }
 
 static enum hf_err parse(struct hf_bytes der, bool is_sent, struct hf_cert *out, struct hf_why *why)
 {
+    struct hf_certificate read;
     struct hf_cert cert = {0};
     mbedtls_x509_crt crt;
     mbedtls_x509_crt_init(&crt);
 
-    enum hf_err err = parse_der(der, is_sent, &crt, why);
+    enum hf_err err = parse_der(der, is_sent, &read, &crt, why);
     if (err != HF_OK)
         goto out;
-    hf_sha256(borrow(&crt.raw), cert.sha256);
-    hf_sha256(borrow(&crt.pk_raw), cert.spki_sha256);
+    hf_sha256(der, cert.sha256);
+    hf_sha256(read.form.spki, cert.spki_sha256);
     name_text(&crt.subject, cert.subject);
     name_text(&crt.issuer, cert.issuer);
-    cert.subject_der = borrow(&crt.subject_raw);
-    cert.issuer_der = borrow(&crt.issuer_raw);
+    cert.subject_der = read.form.subject;
+    cert.issuer_der = read.form.issuer;
+    cert.not_before_s = read.not_before_s;
+    cert.not_after_s = read.not_after_s;
     cert.key = key_of(&crt.pk);
     cert.key_bits = (unsigned)mbedtls_pk_get_bitlen(&crt.pk);
     /* There is no accessor for the digest in 3.6. */
     cert.digest = digest_of(crt.MBEDTLS_PRIVATE(sig_md));
-    cert.x509_version = crt.version;
-    cert.is_ca = hf_x509_is_ca(&crt);
-    cert.allows_server_auth = hf_x509_allows_server_auth(&crt);
-    cert.is_self_issued = hf_bytes_equal(cert.subject_der, cert.issuer_der);
-    if (!hf_x509_time(&crt.valid_from, &cert.not_before_s) ||
-        !hf_x509_time(&crt.valid_to, &cert.not_after_s)) {
-        err = hf_fail(why, HF_E_FORMAT, "\"%s\" has a validity that is no date", cert.subject);
-        goto out;
-    }
+    cert.x509_version = (int)read.form.version;
+    cert.is_ca = hf_certificate_is_issuer(&read, false);
+    cert.allows_server_auth = hf_certificate_allows_server_auth(&read);
+    cert.has_name_constraints = read.constraints.data != NULL;
+    cert.is_self_issued = read.is_self_issued;
     *out = cert;
 out:
     mbedtls_x509_crt_free(&crt);
@@ -181,20 +193,25 @@ enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out, struct 
 
 enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why)
 {
+    struct hf_certificate cert;
     mbedtls_x509_crt crt;
     mbedtls_x509_crt_init(&crt);
 
-    enum hf_err err = parse_der(der, false, &crt, why);
-    if (err == HF_OK && !hf_x509_is_signed_with(&crt, &crt.pk)) {
-        char subject[HF_DN_TEXT_MAX];
-        name_text(&crt.subject, subject);
-        err = hf_fail(why, HF_E_POLICY,
-                      "the self-signature of \"%s\" does not verify: the certificate is damaged or "
-                      "forged; take it from its source again and compare the fingerprint",
-                      subject);
-    }
+    enum hf_err err = parse_der(der, false, &cert, &crt, why);
     mbedtls_x509_crt_free(&crt);
-    return err;
+    if (err != HF_OK)
+        return err;
+    enum hf_signature signature = hf_signature_verify(&cert, &cert);
+    if (signature == HF_SIGNATURE_GOOD || signature == HF_SIGNATURE_WEAK)
+        return HF_OK;
+    if (signature == HF_SIGNATURE_NO_MEMORY)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while verifying a certificate");
+    char subject[HF_DN_TEXT_MAX];
+    hf_x509_form_name(cert.form.subject, subject);
+    return hf_fail(why, HF_E_POLICY,
+                   "the self-signature of \"%s\" does not verify: the certificate is damaged or "
+                   "forged; take it from its source again and compare the fingerprint",
+                   subject);
 }
 
 void hf_cert_key_text(const struct hf_cert *cert, char out[16])

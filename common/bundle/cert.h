@@ -1,13 +1,13 @@
 /*
- * What Holdfast needs to know of one certificate (RFC 5280), as plain values. Parsed by Mbed TLS,
- * dates as int64_t. No I/O, no clock.
+ * What Holdfast needs to know of one certificate (RFC 5280), as plain values. Read by certificate.h, as the
+ * verifier reads it; Mbed TLS knows the key. No I/O, no clock.
  */
 #ifndef HF_COMMON_BUNDLE_CERT_H
 #define HF_COMMON_BUNDLE_CERT_H
 
 #include "common/base/digest.h"
 #include "common/base/limits.h"
-#include "common/bundle/x509_form.h"
+#include "common/bundle/certificate.h"
 
 enum hf_cert_key {
     HF_CERT_KEY_OTHER = 0,
@@ -39,19 +39,20 @@ struct hf_cert {
     int x509_version;           /* 1, 2 or 3; only 3 has basicConstraints */
     enum hf_cert_digest digest; /* of the signature */
     bool is_ca;                 /* basicConstraints cA, and keyCertSign where keyUsage is present */
-    bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth (x509.h) */
-    bool is_self_issued;        /* subject equals issuer */
+    bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth */
+    bool has_name_constraints;
+    bool is_self_issued; /* subject equals issuer (hf_name_equal) */
 };
 
 /**
- * Parse exactly one DER certificate. HF_E_FORMAT in words, HF_E_LIMIT, HF_E_MEMORY. HF_E_POLICY: it
- * is a well-formed certificate of a kind that Mbed TLS does not support; `why` names its subject
- * and what is not supported.
+ * Parse exactly one DER certificate, which may be a trust anchor. HF_E_FORMAT in words, HF_E_LIMIT,
+ * HF_E_MEMORY. HF_E_POLICY: it is a well-formed certificate that is not supported: its algorithm, its key,
+ * a critical extension that the verifier does not know (4.2), or a field that is not as the RFC has it;
+ * `why` names its subject and what that is.
  */
 HF_MUST_USE enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why);
 
-/** The same for a certificate that a server sent: the verifier judges its extensions, so critical ones that
- *  Mbed TLS does not know are no reason to refuse. */
+/** The same for a certificate that a server sent: the verifier judges critical extensions in a path only. */
 HF_MUST_USE enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out,
                                            struct hf_why *why);
 

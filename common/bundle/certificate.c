@@ -25,7 +25,7 @@ static bool take_only(struct hf_bytes in, uint8_t tag, struct hf_bytes *out)
 /* An INTEGER or [n] of one that is not negative; what is too large for an int counts as INT_MAX. */
 static bool read_count(struct hf_bytes in, int *out)
 {
-    if (in.len == 0 || in.data[0] >= 0x80)
+    if (in.len == 0 || in.data[0] >= 0x80 || (in.len > 1 && in.data[0] == 0 && in.data[1] < 0x80))
         return false;
     unsigned value = 0;
     for (size_t i = 0; i < in.len; i++)
@@ -39,13 +39,10 @@ static bool read_basic_constraints(struct hf_bytes in, struct hf_certificate *ce
     struct hf_bytes list;
     struct hf_der value;
 
-    if (!take_only(in, HF_DER_SEQUENCE, &list))
+    if (!hf_der_is_canonical(in) || !take_only(in, HF_DER_SEQUENCE, &list))
         return false;
-    if (hf_der_take_tag(&list, HF_DER_BOOLEAN, &value)) {
-        if (value.contents.len != 1)
-            return false;
+    if (hf_der_take_tag(&list, HF_DER_BOOLEAN, &value))
         cert->is_ca = value.contents.data[0] != 0;
-    }
     if (hf_der_take_tag(&list, HF_DER_INTEGER, &value) &&
         !read_count(value.contents, &cert->path_len))
         return false;
@@ -56,7 +53,7 @@ static bool read_key_usage(struct hf_bytes in, struct hf_certificate *cert)
 {
     struct hf_bytes bits;
 
-    if (!take_only(in, HF_DER_BIT_STRING, &bits) || bits.len == 0 || bits.data[0] > 7)
+    if (!hf_der_is_canonical(in) || !take_only(in, HF_DER_BIT_STRING, &bits))
         return false;
     cert->has_key_usage = true;
     /* As Mbed TLS has them: the second byte holds decipherOnly. */
@@ -144,7 +141,8 @@ static bool read_inhibit_any(struct hf_bytes in, struct hf_certificate *cert)
 {
     struct hf_bytes number;
 
-    return take_only(in, HF_DER_INTEGER, &number) && read_count(number, &cert->inhibit_any);
+    return hf_der_is_canonical(in) && take_only(in, HF_DER_INTEGER, &number) &&
+           read_count(number, &cert->inhibit_any);
 }
 
 /* ---- extensions -------------------------------------------------------------------------------- */
@@ -259,8 +257,9 @@ bool hf_certificate_parse(struct hf_bytes der, struct hf_certificate *out)
     };
     const struct hf_x509_form *form = &cert.form;
 
-    if (der.len > HF_CERT_DER_MAX || !hf_x509_form_parse(der, &cert.form) || form->version > 3 ||
-        form->serial.len > HF_CERT_SERIAL_MAX || !read_time(form->not_before, &cert.not_before_s) ||
+    if (der.len > HF_CERT_DER_MAX || !hf_x509_form_parse(der, &cert.form) ||
+        !hf_der_is_canonical(der) || form->version > 3 || form->serial.len > HF_CERT_SERIAL_MAX ||
+        !read_time(form->not_before, &cert.not_before_s) ||
         !read_time(form->not_after, &cert.not_after_s))
         return false;
     /* Only version 3 has extensions (4.1.2.9). */

@@ -2,6 +2,7 @@
 
 #define DEPTH_MAX 16 /* of constructed values; names and extensions of certificates need 6 */
 #define HIGH_TAG 0x1F
+#define UNIVERSAL_END 0x40 /* tags from here on are of other classes */
 
 bool hf_der_take(struct hf_bytes *in, struct hf_der *out)
 {
@@ -40,16 +41,42 @@ bool hf_der_take_tag(struct hf_bytes *in, uint8_t tag, struct hf_der *out)
     return true;
 }
 
-static bool is_well_formed(struct hf_bytes in, unsigned depth)
+/* Has the value the one encoding that its type leaves it (X.690, 8.3.2, 10.2, 11.1 and 11.2)? */
+static bool is_canonical(uint8_t tag, struct hf_bytes value)
+{
+    const uint8_t *p = value.data;
+
+    switch (tag) {
+    case HF_DER_BOOLEAN:
+        return value.len == 1 && (p[0] == 0 || p[0] == 0xFF);
+    case HF_DER_INTEGER: /* no leading byte that says nothing */
+        return value.len == 1 ||
+               (value.len > 1 && !(p[0] == 0 && p[1] < 0x80) && !(p[0] == 0xFF && p[1] >= 0x80));
+    case HF_DER_BIT_STRING: /* first the number of unused bits, which are 0 */
+        return value.len > 0 && p[0] < 8 &&
+               (value.len == 1 ? p[0] == 0 : (p[value.len - 1] & ((1u << p[0]) - 1)) == 0);
+    case HF_DER_NULL:
+        return value.len == 0;
+    case HF_DER_SEQUENCE:
+    case HF_DER_SET:
+        return true;
+    default: /* of the universal types no other is constructed */
+        return tag >= UNIVERSAL_END ||
+               ((tag & HF_DER_CONSTRUCTED) == 0 && (tag | HF_DER_CONSTRUCTED) != HF_DER_SEQUENCE &&
+                (tag | HF_DER_CONSTRUCTED) != HF_DER_SET);
+    }
+}
+
+static bool is_row(struct hf_bytes in, unsigned depth, bool is_strict)
 {
     struct hf_der value;
 
     if (depth > DEPTH_MAX)
         return false;
     while (in.len > 0) {
-        if (!hf_der_take(&in, &value))
+        if (!hf_der_take(&in, &value) || (is_strict && !is_canonical(value.tag, value.contents)))
             return false;
-        if ((value.tag & HF_DER_CONSTRUCTED) != 0 && !is_well_formed(value.contents, depth + 1))
+        if ((value.tag & HF_DER_CONSTRUCTED) != 0 && !is_row(value.contents, depth + 1, is_strict))
             return false;
     }
     return true;
@@ -57,5 +84,10 @@ static bool is_well_formed(struct hf_bytes in, unsigned depth)
 
 bool hf_der_is_well_formed(struct hf_bytes in)
 {
-    return is_well_formed(in, 0);
+    return is_row(in, 0, false);
+}
+
+bool hf_der_is_canonical(struct hf_bytes in)
+{
+    return is_row(in, 0, true);
 }

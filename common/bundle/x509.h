@@ -9,23 +9,16 @@
 
 #include <holdfast/bytes.h>
 
-/** Parse one that a server sent, into an empty `crt`: the verifier judges its extensions, so critical ones that
- *  Mbed TLS does not know are no reason to refuse. With `has_copy` the bytes are copied. 0, or an error of
- *  Mbed TLS. */
-HF_MUST_USE int hf_x509_parse_sent(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy);
+/** Parse one that the verifier judges, into an empty `crt`. Extensions are the verifier's, so critical ones
+ *  that Mbed TLS does not know are no reason to refuse. With `has_copy` the bytes are copied. 0, or an error
+ *  of Mbed TLS. */
+HF_MUST_USE int hf_x509_parse(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy);
 
 /** Seconds since 1970-01-01 UTC, negative before, as int64_t so that 32-bit time_t stays out. False
  *  if there is no such date. */
 HF_MUST_USE bool hf_x509_time(const mbedtls_x509_time *time, int64_t *out_s);
 
-/** Has it no extendedKeyUsage, or one with serverAuth or anyExtendedKeyUsage (RFC 5280, 4.2.1.12)?
- *  A CA with another one must not issue certificates of TLS servers. */
-HF_MUST_USE bool hf_x509_allows_server_auth(const mbedtls_x509_crt *crt);
-
 /** May it issue certificates: basicConstraints cA, and keyCertSign if it has a keyUsage? */
 HF_MUST_USE bool hf_x509_is_ca(const mbedtls_x509_crt *crt);
-
-/** Does the signature of `child` verify with `key`? Says nothing about names and dates. */
-HF_MUST_USE bool hf_x509_is_signed_with(const mbedtls_x509_crt *child, mbedtls_pk_context *key);
 
 #endif

@@ -242,8 +242,7 @@ void hf_x509_form_name(struct hf_bytes name, char out[HF_DN_TEXT_MAX])
         (void)snprintf(out, HF_DN_TEXT_MAX, "(an empty name)");
 }
 
-/* "key type Ed25519", or the number of an algorithm or extension without a name here. */
-static void name_oid(const char *what, struct hf_bytes oid, char out[HF_UNSUPPORTED_MAX])
+void hf_x509_oid_text(const char *what, struct hf_bytes oid, char out[HF_UNSUPPORTED_MAX])
 {
     static const char *const names[][2] = {
         {"1.3.101.112", "Ed25519"},
@@ -259,11 +258,6 @@ static void name_oid(const char *what, struct hf_bytes oid, char out[HF_UNSUPPOR
         {"2.16.840.1.101.3.4.3.16", "RSA with SHA3-512"},
         {"1.2.840.113549.1.1.10", "RSASSA-PSS"},
         {"1.2.840.10040.4.1", "DSA"},
-        {"2.5.29.30", "nameConstraints"},
-        {"2.5.29.36", "policyConstraints"},
-        {"2.5.29.33", "policyMappings"},
-        {"2.5.29.54", "inhibitAnyPolicy"},
-        {"2.5.29.18", "issuerAltName"},
         {"2.5.29.32", "certificatePolicies"},
     };
     char number[64];
@@ -282,31 +276,18 @@ bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUP
     const mbedtls_asn1_buf key = asn1_oid(form->key_oid);
     mbedtls_md_type_t digest;
     mbedtls_pk_type_t type;
-    struct hf_bytes rest = form->extensions;
-    struct hf_x509_extension found;
 
     if (form->version > 3) {
         (void)snprintf(out, HF_UNSUPPORTED_MAX, "X.509 version %lld", (long long)form->version);
         return true;
     }
     if (mbedtls_oid_get_sig_alg(&signature, &digest, &type) != 0) {
-        name_oid("signature algorithm", form->signature_oid, out);
+        hf_x509_oid_text("signature algorithm", form->signature_oid, out);
         return true;
     }
     if (mbedtls_oid_get_pk_alg(&key, &type) != 0) {
-        name_oid("key type", form->key_oid, out);
+        hf_x509_oid_text("key type", form->key_oid, out);
         return true;
-    }
-    while (hf_x509_extension_take(&rest, &found)) {
-        const mbedtls_asn1_buf id = asn1_oid(found.oid);
-        int extension = 0;
-        /* Of certificatePolicies Mbed TLS takes anyPolicy only, if the extension is critical. */
-        bool is_known = mbedtls_oid_get_x509_ext_type(&id, &extension) == 0 &&
-                        extension != MBEDTLS_OID_X509_EXT_CERTIFICATE_POLICIES;
-        if (found.is_critical && !is_known) {
-            name_oid("critical extension", found.oid, out);
-            return true;
-        }
     }
     return false;
 }

@@ -4,8 +4,6 @@
 #include "common/bundle/policy.h"
 #include "common/bundle/distinguished_name.h"
 
-#include <mbedtls/x509_crt.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,24 +29,18 @@ struct hf_trust_anchor hf_trust_anchor_of(const struct hf_anchor *anchor)
     };
 }
 
+/* What a bundle may hold as an anchor, and nothing else. */
 static enum hf_err subject_hash_of(struct hf_bytes der, size_t number, uint64_t *out,
                                    struct hf_why *why)
 {
-    mbedtls_x509_crt crt;
-    mbedtls_x509_crt_init(&crt);
-    int ret = mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len);
-    bool is_whole = ret == 0 && crt.raw.len == der.len;
-    if (is_whole)
-        *out = hf_name_hash((struct hf_bytes){crt.subject_raw.p, crt.subject_raw.len});
-    mbedtls_x509_crt_free(&crt);
-    if (ret == MBEDTLS_ERR_X509_ALLOC_FAILED)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for trust anchors");
-    if (!is_whole)
-        return hf_fail(
-            why, HF_E_FORMAT,
-            "trust anchor %zu is not one whole certificate (Mbed TLS error -0x%04x); the "
-            "trust store stays as it was",
-            number, (unsigned)-ret);
+    struct hf_cert cert;
+    struct hf_why reason = {0};
+    enum hf_err err = hf_cert_parse(der, &cert, &reason);
+
+    if (err != HF_OK)
+        return hf_fail(why, err, "trust anchor %zu: %s; the trust store stays as it was", number,
+                       reason.text);
+    *out = hf_name_hash(cert.subject_der);
     return HF_OK;
 }
 

@@ -132,7 +132,8 @@ bool hf_policies_allow(const struct hf_certificate *const *path, size_t n)
     for (size_t i = 0; i < n; i++) {
         const struct hf_certificate *cert = path[i];
         bool is_last = i + 1 == n;
-        enter(&level, cert, until_no_any > 0 || (!is_last && cert->is_self_issued));
+        if (i > 0 || cert->policies.data != NULL) /* an anchor that names no policy is for any */
+            enter(&level, cert, until_no_any > 0 || (!is_last && cert->is_self_issued));
         if (until_required == 0 && level.n == 0 && !level.has_any) /* 6.1.3 f */
             return false;
         if (is_last) { /* 6.1.5 a and b */

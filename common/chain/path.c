@@ -43,11 +43,10 @@ enum hf_constraint_verdict hf_path_check_names(struct hf_search *s,
 bool hf_path_check_policies(const struct hf_path *path)
 {
     const struct hf_certificate *down[HF_VERIFY_PATH_MAX];
-    size_t n = path->n - 1; /* without the anchor (6.1.1) */
 
-    for (size_t i = 0; i < n; i++)
-        down[i] = path->certs[n - 1 - i];
-    return hf_policies_allow(down, n);
+    for (size_t i = 0; i < path->n; i++)
+        down[i] = path->certs[path->n - 1 - i];
+    return hf_policies_allow(down, path->n);
 }
 
 /* Has `issuer` room for the CAs that are in the path below it (4.2.1.9)? */

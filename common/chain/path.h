@@ -5,7 +5,7 @@
 #ifndef HF_COMMON_CHAIN_PATH_H
 #define HF_COMMON_CHAIN_PATH_H
 
-#include "common/chain/algorithms.h"
+#include "common/bundle/algorithms.h"
 #include "common/chain/verify.h"
 
 /* A signature that was checked: one certificate under one key. */

@@ -2,10 +2,9 @@
 
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
-#include "common/chain/algorithms.h"
+#include "common/bundle/algorithms.h"
 #include "common/bundle/distinguished_name.h"
 
-#include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 
 #include <stdarg.h>
@@ -239,13 +238,10 @@ static void append_extension(const struct hf_certificate *cert, char *out, size_
         hf_words_append(out, cap, ", it has name constraints, which only a CA may have");
         return;
     }
-    char number[64];
-    const mbedtls_x509_buf oid = {MBEDTLS_ASN1_OID, cert->unknown_critical.len,
-                                  (unsigned char *)(uintptr_t)cert->unknown_critical.data};
+    char extension[HF_UNSUPPORTED_MAX];
 
-    if (mbedtls_oid_get_numeric_string(number, sizeof number, &oid) < 0)
-        (void)snprintf(number, sizeof number, "with an unreadable number");
-    hf_words_append(out, cap, ", its critical extension %s is not supported here", number);
+    hf_x509_oid_text("critical extension", cert->unknown_critical, extension);
+    hf_words_append(out, cap, ", its %s is not supported here", extension);
 }
 
 /* Those that need no more than their name. */

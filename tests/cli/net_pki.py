@@ -29,13 +29,13 @@ AGREEMENT_ONLY = x509.KeyUsage(False, False, False, False, True, False, False, F
 
 
 class Authority:
-    """A CA with its key; a root unless `issuer` is given."""
+    """A CA with its key; a root unless `issuer` is given. `critical`: an extension beside the usual ones."""
 
-    def __init__(self, common_name, issuer=None, start=NOW - 900 * DAY, end=NOW + 900 * DAY, key=None):
+    def __init__(self, common_name, issuer=None, start=NOW - 900 * DAY, end=NOW + 900 * DAY, key=None, critical=None):
         self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.subject = name(common_name)
         signer = issuer or self
-        self.cert = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(self.subject)
             .issuer_name(signer.subject)
@@ -48,8 +48,10 @@ class Authority:
                 x509.KeyUsage(False, False, False, False, False, True, True, False, False),
                 critical=True,
             )
-            .sign(signer.key, hashes.SHA256())
         )
+        if critical:
+            builder = builder.add_extension(critical, critical=True)
+        self.cert = builder.sign(signer.key, hashes.SHA256())
 
     def leaf(
         self,

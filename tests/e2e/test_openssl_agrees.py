@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import net_pki
@@ -177,6 +178,28 @@ def test_probe_judges_by_the_store_of_a_device(world, publisher, device, process
     publisher.add(world.ca_file(world.stranger, world.new))
     device.update()
     assert programs.ok("holdfast", *where).last_line.startswith("valid ")
+
+
+ONLY_FOR_TESTS = x509.NameConstraints([x509.DNSName("test")], None)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_root_with_critical_name_constraints_is_one_for_its_names(publisher, device, processes, folder, version):
+    """RFC 5280, 4.2.1.10: they MUST be critical. From the publisher's desk to a handshake of the device."""
+    root = pki.Authority("Constrained Root", critical=ONLY_FOR_TESTS)
+    root_file = root.write(folder / "root.pem")
+    publisher.add(root_file)
+    assert device.update() == "updated amazon-iot/full none -> 1"
+    assert [a["sha256"] for a in device.status()["active"]["roots"]] == [net_pki.fingerprint(root.cert)]
+    for host, is_permitted in ((pki.HOST, True), ("device.example", False)):
+        leaf, key = pki.write_chain(folder, host, root.leaf(host))
+        server = OpensslServer(processes, leaf, key, None, version)
+        assert openssl.connects(server.port, root_file, host) == is_permitted
+        probe = programs.call("holdfast", "probe", f"127.0.0.1:{server.port}", "--servername", host,
+                              "--state", device.state)
+        assert probe.code == (0 if is_permitted else 1), probe.out + probe.err
+        if not is_permitted:
+            programs.says(probe.err, "Constrained Root", host, "is not one that", "(name constraints)")
 
 
 def test_probe_says_when_nobody_is_there(world):

@@ -1,5 +1,6 @@
 #include "tests/support/tls_pair.h"
 
+#include "common/bundle/x509.h"
 #include "tests/support/check.h"
 
 #include <psa/crypto.h>
@@ -27,8 +28,7 @@ void tls_server_make(struct tls_server *server, mbedtls_ssl_protocol_version ver
     make_config(&server->config, MBEDTLS_SSL_IS_SERVER, version);
     mbedtls_x509_crt_init(&server->chain);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(mbedtls_x509_crt_parse_der(&server->chain, chain[i].data, chain[i].len),
-                         0);
+        assert_int_equal(hf_x509_parse(&server->chain, hf_buf_bytes(&chain[i]), true), 0);
     assert_int_equal(mbedtls_ssl_conf_own_cert(&server->config, &server->chain, &key->pk), 0);
     mbedtls_ssl_ticket_init(&server->tickets);
     assert_int_equal(mbedtls_ssl_ticket_setup(&server->tickets, pki_random, NULL,

@@ -130,16 +130,18 @@ static const char *process(const struct oracle *o, const struct oracle_cert *con
     for (int64_t i = 1; fault == NULL && i <= n; i++) {
         const struct oracle_cert *cert = certs[i];
         bool is_last = i == n;
+        if (i == 1 && !oracle_policies_begin(policies, certs[0]))
+            return "the anchor maps any policy";
         fault = basic_fault(o, cert);
         if (fault == NULL && (is_last || !oracle_is_self_issued(cert)))
             fault = oracle_name_fault(cert, certs, (size_t)i);
-        if (fault == NULL && !oracle_policies_process(policies, cert, i))
+        if (fault == NULL && !oracle_policies_process(policies, cert, 1 + i))
             fault = "a policy is required, and there is none";
         if (fault == NULL && is_last)
             break;
         if (fault == NULL)
             fault = ca_fault(cert);
-        if (fault == NULL && !oracle_policies_prepare(policies, cert, i))
+        if (fault == NULL && !oracle_policies_prepare(policies, cert, 1 + i))
             fault = "any policy is mapped";
         if (fault == NULL)
             fault = lower_path_length(cert, &max_path_length);
@@ -164,7 +166,7 @@ static const char *anchor_fault(const struct oracle *o, const struct hf_trust_an
 static bool is_valid_path(struct oracle *o, size_t anchor)
 {
     const struct oracle_cert **certs = calloc(o->n_path + 1, sizeof(const struct oracle_cert *));
-    struct oracle_policies *policies = oracle_policies_new((int64_t)o->n_path);
+    struct oracle_policies *policies = oracle_policies_new(1 + (int64_t)o->n_path);
 
     if (certs == NULL)
         abort();

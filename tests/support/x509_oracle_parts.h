@@ -53,10 +53,13 @@ bool oracle_is_for_host(const struct oracle_cert *leaf, const char *host);
 /* valid_policy_tree and the three counters of RFC 5280, 6.1.2. */
 struct oracle_policies;
 
-/** For a path of `n` certificates below the anchor. */
+/** For a path of `n` certificates, the anchor included. */
 struct oracle_policies *oracle_policies_new(int64_t n);
 void oracle_policies_free(struct oracle_policies *policies);
-/** 6.1.3 (d) to (f) with certificate i of the path (1: below the anchor); false: the path is not valid. */
+/** RFC 5937, 3.2: what the anchor says is where the path begins; one that names no policy is for any. False: it
+ *  maps any policy. */
+bool oracle_policies_begin(struct oracle_policies *policies, const struct oracle_cert *anchor);
+/** 6.1.3 (d) to (f) with certificate i of the path (1: the anchor); false: the path is not valid. */
 bool oracle_policies_process(struct oracle_policies *policies, const struct oracle_cert *cert,
                              int64_t i);
 /** 6.1.4 (a), (b), (h) to (j), with a certificate that is not the last. */

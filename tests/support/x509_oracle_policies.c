@@ -167,6 +167,15 @@ bool oracle_policies_process(struct oracle_policies *p, const struct oracle_cert
     return p->explicit_policy > 0 || !p->is_tree_null;
 }
 
+bool oracle_policies_begin(struct oracle_policies *p, const struct oracle_cert *anchor)
+{
+    if (anchor->policies != NULL)
+        (void)oracle_policies_process(p, anchor, 1);
+    else
+        add_any_policy(p, 1);
+    return oracle_policies_prepare(p, anchor, 1);
+}
+
 /* 6.1.4 (b) (1), for all mappings of one issuerDomainPolicy */
 static void map_policy(struct oracle_policies *p, const POLICY_MAPPINGS *mappings,
                        const ASN1_OBJECT *policy, int64_t i)

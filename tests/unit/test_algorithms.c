@@ -1,7 +1,7 @@
-/* common/chain/algorithms.c: which signatures and keys count. */
+/* common/bundle/algorithms.c: which signatures and keys count. */
 #include "tests/support/check.h"
 
-#include "common/chain/algorithms.h"
+#include "common/bundle/algorithms.h"
 #include "tests/support/test_pki.h"
 
 /* A certificate that its own key has signed; `der` keeps its bytes. */

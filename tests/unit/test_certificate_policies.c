@@ -4,7 +4,7 @@
 #include "common/chain/certificate_policies.h"
 #include "tests/support/test_pki.h"
 
-#define PATH_MAX_HERE 4
+#define PATH_MAX_HERE 5
 #define ANY "\x55\x1D\x20\x00"
 #define A "\x2A\x01"
 #define B "\x2A\x02"
@@ -25,8 +25,8 @@ static void put_oid(struct hf_buf *out, const char *oid)
     pki_put(out, 0x06, (struct hf_bytes){(const uint8_t *)oid, oid[0] == ANY[0] ? 4 : 2});
 }
 
-/* The path from the anchor's first certificate down; the last one is the server's. */
-static bool allows(const struct said *said, size_t n)
+/* The path from the anchor down; the last one is the server's. */
+static bool allows_whole(const struct said *said, size_t n)
 {
     struct hf_certificate certs[PATH_MAX_HERE] = {{{0}}};
     const struct hf_certificate *path[PATH_MAX_HERE];
@@ -60,6 +60,15 @@ static bool allows(const struct said *said, size_t n)
         hf_buf_free(&mappings[i]);
     }
     return is_allowed;
+}
+
+/* The same below an anchor that says nothing of policies. */
+static bool allows(const struct said *said, size_t n)
+{
+    struct said whole[PATH_MAX_HERE] = {{.is_self_issued = true, NOTHING_ELSE}};
+
+    memcpy(whole + 1, said, n * sizeof *said);
+    return allows_whole(whole, n + 1);
 }
 
 static void policies_count_where_one_is_required(void **state)
@@ -116,12 +125,44 @@ static void mapping_changes_the_policy_that_is_expected(void **state)
     assert_true(allows(inhibited, 3));
 }
 
+/* RFC 5937, 3.2 */
+static void what_an_anchor_says_limits_its_paths(void **state)
+{
+    (void)state;
+    struct said path[] = {{.is_self_issued = true, REQUIRE},
+                          {{A}, NOTHING_ELSE},
+                          {{A}, NOTHING_ELSE}};
+
+    assert_true(allows_whole(path, 3)); /* it requires one, and names none: any will do */
+    path[0].policies[0] = A;
+    assert_true(allows_whole(path, 3));
+    path[0].policies[0] = B;
+    assert_false(allows_whole(path, 3));
+    path[0].policies[0] = ANY;
+    assert_true(allows_whole(path, 3));
+    path[2].policies[0] = NULL;
+    assert_false(allows_whole(path, 3));
+    path[0].require_policy = HF_NO_LIMIT;
+    assert_true(allows_whole(path, 3));
+
+    struct said any[] = {{.is_self_issued = true,
+                          .require_policy = 0,
+                          .inhibit_mapping = HF_NO_LIMIT,
+                          .inhibit_any = 0},
+                         {{ANY}, NOTHING_ELSE},
+                         {{A}, NOTHING_ELSE}};
+    assert_false(allows_whole(any, 3));
+    any[0].inhibit_any = 1;
+    assert_true(allows_whole(any, 3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policies_count_where_one_is_required),
         cmocka_unit_test(any_policy_stands_for_all_until_it_is_inhibited),
         cmocka_unit_test(mapping_changes_the_policy_that_is_expected),
+        cmocka_unit_test(what_an_anchor_says_limits_its_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

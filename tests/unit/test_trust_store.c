@@ -144,7 +144,7 @@ static void a_refused_swap_changes_nothing(void **state)
     (void)world_add(&anchors, &(struct pki_cert){"CN=Root", &w.root, .is_ca = true});
     anchors.at[1].der.len--;
     CHECK_REFUSED(hf_trust_store_swap(w.store, anchors.at, 2, &why), HF_E_FORMAT, &why,
-                  "trust anchor 2 is not one whole certificate");
+                  "trust anchor 2: expected an X.509 certificate, found bytes");
     anchors.at[1].der.len = 20000;
     CHECK_REFUSED(hf_trust_store_swap(w.store, anchors.at, 2, &why), HF_E_LIMIT, &why,
                   "trust anchor 2 has 20000 bytes");

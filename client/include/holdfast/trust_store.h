@@ -52,6 +52,10 @@ void hf_trust_store_free(struct hf_trust_store *store);
  * Replace all anchors. DER is copied. The old generation is freed after the last handshake that
  * uses it, and its saved sessions are dropped. On failure nothing changes.
  * Concurrent swaps are serialised.
+ *
+ * HF_E_FORMAT  an anchor is not one whole certificate.
+ * HF_E_POLICY  it is one that is not supported, for its key, its algorithm or a critical extension.
+ * HF_E_LIMIT, HF_E_MEMORY
  */
 HF_MUST_USE enum hf_err hf_trust_store_swap(struct hf_trust_store *store,
                                             const struct hf_trust_anchor *anchors, size_t n_anchors,

@@ -37,7 +37,7 @@ int hf_received_append(struct hf_bytes der, mbedtls_x509_crt **list)
     }
     /* The copy owns its bytes: Mbed TLS looks at it until the verification ends, and by then the anchors may
      * have been swapped. */
-    return hf_x509_parse_sent(*list, der, true);
+    return hf_x509_parse(*list, der, true);
 }
 
 void hf_received_free_list(mbedtls_x509_crt *list)

@@ -87,7 +87,7 @@ static enum hf_err check_supported(const struct hf_bundle *bundle, const char *h
     if (bundle->n_skipped == 0)
         return HF_OK;
     return hf_fail(why, HF_E_POLICY,
-                   "%s \"%s\", which is not supported here: Mbed TLS cannot use its %s; leave this "
+                   "%s \"%s\", which is not supported here: Holdfast cannot use its %s; leave this "
                    "certificate out, or use a holdfastctl that supports it",
                    holder, bundle->skipped[0].subject, bundle->skipped[0].what);
 }

@@ -2,43 +2,13 @@
 
 #include "common/base/timetext.h"
 
-#include <mbedtls/asn1.h>
-#include <mbedtls/oid.h>
-#include <mbedtls/x509_crt.h>
 #include <string.h>
 
-/* id-ce-nameConstraints, which Mbed TLS does not name. */
-#define OID_NAME_CONSTRAINTS MBEDTLS_OID_ID_CE "\x1E"
-
-/* Name constraints are no reason to refuse here, also where they are critical. */
-static int note_name_constraints(void *ctx, const mbedtls_x509_crt *crt,
-                                 const mbedtls_x509_buf *oid, int critical, const unsigned char *p,
-                                 const unsigned char *end)
-{
-    bool *has_name_constraints = ctx;
-    (void)crt;
-    (void)critical;
-    (void)p;
-    (void)end;
-    if (MBEDTLS_OID_CMP(OID_NAME_CONSTRAINTS, oid) == 0)
-        *has_name_constraints = true;
-    return 0;
-}
-
-/* What a CA says that it may be used for, and that a device does not apply to an anchor (RFC 5280,
- * 4.2.1.10 and 4.2.1.12). */
+/* What a CA says that it may be used for (RFC 5280, 4.2.1.10 and 4.2.1.12). */
 static enum hf_err find_limits(const struct hf_anchor *anchor, const char *where,
                                struct hf_findings *out, struct hf_why *why)
 {
-    bool has_name_constraints = false;
-    mbedtls_x509_crt crt;
-    mbedtls_x509_crt_init(&crt);
-    int code = mbedtls_x509_crt_parse_der_with_ext_cb(&crt, anchor->der.data, anchor->der.len, 0,
-                                                      note_name_constraints, &has_name_constraints);
-    mbedtls_x509_crt_free(&crt);
-    if (code != 0)
-        return hf_fail(why, HF_E_FORMAT, "the extensions of a certificate cannot be read");
-    if (has_name_constraints)
+    if (anchor->cert.has_name_constraints)
         HF_TRY(hf_findings_add(out, HF_LINT_NAME_CONSTRAINTS, where, why,
                                "\"%s\" has name constraints: devices trust it only for the names "
                                "that it may issue for; check that all servers that need it are "
@@ -98,7 +68,7 @@ enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_lin
     /* Published by a newer holdfastctl. Devices without support for it skip it. */
     for (size_t i = 0; i < bundle->n_skipped; i++)
         HF_TRY(hf_findings_add(out, HF_LINT_ANCHOR_UNUSABLE, line->where, why,
-                               "\"%s\" is not supported here: Mbed TLS cannot use its %s; devices "
+                               "\"%s\" is not supported here: Holdfast cannot use its %s; devices "
                                "with the same software skip it",
                                bundle->skipped[i].subject, bundle->skipped[i].what));
     for (size_t i = 0; i < bundle->n_anchors; i++)

@@ -49,7 +49,7 @@ static enum hf_err take_certs(struct hf_lint_chain *chain, const struct hf_chain
         HF_TRY(
             hf_cert_parse_sent(der, &chain->certs[n], why)); /* again, to point into our own copy */
         mbedtls_x509_crt_init(&crt);
-        if (hf_x509_parse_sent(&crt, der, false) == 0)
+        if (hf_x509_parse(&crt, der, false) == 0)
             chain->signatures[n] = crt.MBEDTLS_PRIVATE(sig_pk);
         mbedtls_x509_crt_free(&crt);
     }

@@ -11,8 +11,8 @@ HOST = "device.test"
 class Authority(net_pki.Authority):
     """A root, or an intermediate where `issuer` is given, for a year around today."""
 
-    def __init__(self, common_name, issuer=None, start=NOW - 180 * DAY, end=NOW + 180 * DAY, key=None):
-        super().__init__(common_name, issuer, start, end, key)
+    def __init__(self, common_name, issuer=None, start=NOW - 180 * DAY, end=NOW + 180 * DAY, key=None, critical=None):
+        super().__init__(common_name, issuer, start, end, key, critical)
         self.common_name = common_name
 
     def cross_signed_by(self, other):

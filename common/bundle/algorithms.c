@@ -1,4 +1,4 @@
-#include "common/chain/algorithms.h"
+#include "common/bundle/algorithms.h"
 
 #include "common/bundle/der.h"
 
@@ -89,7 +89,7 @@ static bool read_digest(struct hf_bytes in, mbedtls_md_type_t *out)
     return false;
 }
 
-/* RSASSA-PSS-params (RFC 4055, 3.1): the same SHA-2 for the digest and for MGF1, a salt of at most 255
+/* RSASSA-PSS-params (RFC 4055, 3.1): the same SHA-2 for the digest and for MGF1, a salt of at most 127
  * bytes. The defaults are SHA-1, so both are there. */
 static bool read_pss(struct hf_bytes in, struct algorithm *out)
 {
@@ -113,7 +113,7 @@ static bool read_pss(struct hf_bytes in, struct algorithm *out)
     if (!hf_der_take_tag(&rest, tag | 2, &salt))
         return rest.len == 0;
     if (!hf_der_take_tag(&salt.contents, HF_DER_INTEGER, &number) || salt.contents.len > 0 ||
-        number.contents.len != 1)
+        number.contents.len != 1 || number.contents.data[0] >= 0x80)
         return false;
     out->pss.expected_salt_len = number.contents.data[0];
     return rest.len == 0;

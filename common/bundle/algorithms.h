@@ -2,8 +2,8 @@
  * Which signatures and keys count in a chain, and their check. One table: RSA of 2048 to 8192 bits, P-256,
  * P-384 and P-521, with SHA-256, SHA-384 or SHA-512. Mbed TLS does the arithmetic. No I/O.
  */
-#ifndef HF_COMMON_CHAIN_ALGORITHMS_H
-#define HF_COMMON_CHAIN_ALGORITHMS_H
+#ifndef HF_COMMON_BUNDLE_ALGORITHMS_H
+#define HF_COMMON_BUNDLE_ALGORITHMS_H
 
 #include "common/bundle/certificate.h"
 
