@@ -29,7 +29,7 @@ static void put_oid(struct hf_buf *out, const char *oid)
 static bool allows_whole(const struct said *said, size_t n)
 {
     struct hf_certificate certs[PATH_MAX_HERE] = {{{0}}};
-    const struct hf_certificate *path[PATH_MAX_HERE];
+    const struct hf_certificate *path[PATH_MAX_HERE] = {NULL};
     struct hf_buf policies[PATH_MAX_HERE] = {{0}}, mappings[PATH_MAX_HERE] = {{0}};
 
     for (size_t i = 0; i < n; i++) {
