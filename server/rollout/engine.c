@@ -120,7 +120,7 @@ static struct hf_rollout_verdict judge_progress(const struct hf_rollout_situatio
         return wait_for(HF_WAIT_BAKING, stage, ready_s);
     if (s->counted != HF_COUNTED_ALL)
         return wait_for(HF_WAIT_COUNTING, stage, 0);
-    if (bounds->judged < bounds->judged_min)
+    if (bounds->judged < bounds->judged_min || s->tally.unreported > 0)
         return wait_for_devices(s, HF_WAIT_JUDGED, stage, ready_s);
     if (s->tally.confirmed < bounds->confirmed_min)
         return wait_for_devices(s, HF_WAIT_CONFIRMED, stage, ready_s);
@@ -213,7 +213,8 @@ static void explain_progress(const struct hf_rollout_situation *s,
     char ready[HF_TIME_TEXT_MAX];
 
     if (v->wait == HF_WAIT_BAKING) {
-        const bool is_empty = s->counted == HF_COUNTED_ALL && s->tally.devices == 0;
+        const bool is_empty = s->counted == HF_COUNTED_ALL && s->tally.devices == 0 &&
+                              s->tally.unreported == 0;
         hf_time_format(v->next_s, ready);
         (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX, "stage %" PRId64 " of %zu bakes until %s%s",
                        stage, s->plan->n_stages, ready,
@@ -221,6 +222,12 @@ static void explain_progress(const struct hf_rollout_situation *s,
                            ? "; no device that counts is in it, so nothing is tried before the "
                              "next one opens"
                            : "");
+    } else if (v->wait == HF_WAIT_JUDGED && s->tally.unreported > 0) {
+        (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX,
+                       "none of %" PRId64
+                       " registered devices has ever reported, so it is not known "
+                       "whether one has tried the bundle; let them report, or promote it by hand",
+                       s->tally.unreported);
     } else if (v->wait == HF_WAIT_JUDGED) {
         (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX,
                        "%" PRId64 " of %" PRId64 " devices up to stage %" PRId64

@@ -20,7 +20,8 @@
 #define WORD_STAGE 0x0fu
 #define WORD_RESULT_SHIFT 4
 #define WORD_RESULT 0x30u
-#define WORD_SEEN 0x40u /* by the scan that runs */
+#define WORD_SEEN 0x40u       /* by the scan that runs */
+#define WORD_UNREPORTED 0x80u /* alone: it may use the bundle or not, and is in no stage */
 #define WORD_BUCKET_SHIFT 8
 
 _Static_assert(HF_ROLLOUT_STAGES_MAX - 1 <= WORD_STAGE, "a stage has room");
@@ -38,6 +39,7 @@ struct hf_rollout_ledger {
 
     struct hf_device_map devices;
     int64_t counts[HF_ROLLOUT_STAGES_MAX][HF_RESULT_SILENT]; /* the silent ones are on trial here */
+    int64_t n_unreported;
     enum hf_rollout_counted counted;
     bool has_missed; /* changes, since the scan began */
 
@@ -142,6 +144,10 @@ static void count(struct hf_rollout_ledger *l, uint32_t word, int by)
 {
     const size_t stage = stage_of(word), bucket = bucket_of(word);
 
+    if ((word & WORD_UNREPORTED) != 0) {
+        l->n_unreported += by;
+        return;
+    }
     l->counts[stage][result_of(word)] += by;
     if (result_of(word) != HF_RESULT_ON_TRIAL)
         return;
@@ -162,13 +168,17 @@ static bool is_named(const struct hf_rollout_ledger *l, const char *group)
     return false;
 }
 
+static bool is_unreported(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
+{
+    return m->set[0] == '\0' && !is_named(l, m->group);
+}
+
 static bool belongs(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
 {
     if (m->created_s >= l->known_s || !m->is_trusted || m->is_excluded)
         return false;
-    if (m->set[0] == '\0')
-        return is_named(l, m->group);
-    return strcmp(m->set, l->set) == 0 && strcmp(m->profile, l->profile) == 0;
+    return m->set[0] == '\0' ||
+           (strcmp(m->set, l->set) == 0 && strcmp(m->profile, l->profile) == 0);
 }
 
 static bool is_kind(const char *text, enum hf_report_kind kind)
@@ -291,7 +301,9 @@ enum hf_err hf_rollout_ledger_put(struct hf_rollout_ledger *ledger,
         bucket = find_bucket(ledger, member, before);
         err = make_room(ledger, bucket);
     }
-    const uint32_t word = word_of(find_stage(ledger, member), result, bucket) | WORD_SEEN;
+    const uint32_t word = WORD_SEEN | (is_unreported(ledger, member)
+                                           ? WORD_UNREPORTED
+                                           : word_of(find_stage(ledger, member), result, bucket));
     if (err == HF_OK && before != NULL) {
         count(ledger, *before, -1);
         *before = word;
@@ -353,8 +365,13 @@ struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger
                                                 int64_t now_s)
 {
     struct hf_rollout_tally t = {0};
+    bool is_used = false;
 
     set_clock(ledger, now_s);
+    for (size_t k = 0; k < ledger->plan.n_stages && !is_used; k++)
+        for (int result = 0; result < HF_RESULT_SILENT; result++)
+            is_used |= ledger->counts[k][result] > 0;
+    t.unreported = is_used ? 0 : ledger->n_unreported;
     for (size_t k = 0; k <= stage && k < ledger->plan.n_stages; k++) {
         const int64_t *counts = ledger->counts[k];
         t.waiting += counts[HF_RESULT_WAITING];
@@ -394,9 +411,10 @@ bool hf_rollout_ledger_find(const struct hf_rollout_ledger *ledger, int64_t devi
 {
     const uint32_t *word = hf_device_map_find(&ledger->devices, device_id);
 
-    if (word != NULL)
-        *out = describe(ledger, device_id, *word, now_s);
-    return word != NULL;
+    if (word == NULL || (*word & WORD_UNREPORTED) != 0)
+        return false;
+    *out = describe(ledger, device_id, *word, now_s);
+    return true;
 }
 
 struct listing {
@@ -415,7 +433,7 @@ static bool list_one(void *ctx, int64_t id, uint32_t word)
 
     if (list->n == list->cap)
         return false;
-    if (entry.result == list->result && entry.stage <= list->stage)
+    if ((word & WORD_UNREPORTED) == 0 && entry.result == list->result && entry.stage <= list->stage)
         list->out[list->n++] = entry;
     return list->n < list->cap;
 }

@@ -9,7 +9,7 @@
  *   - it can prove who it is: an ACTIVE certificate, or a report key that is not revoked
  *   - it has reported, and the set and the profile that it uses are the bundle's; or it has never reported, and the plan
  *     names its group: then it is waited for, since the publisher meant it. Otherwise the first stage would pass
- *     although no device has tried the bundle
+ *     although no device has tried the bundle. Others that have never reported are only numbered, as `unreported`
  *   - the operator has not excluded it
  * Its stage follows from its id and its group in the registry. A group that it reports itself decides nothing:
  * otherwise a device could choose the stage that it is counted in.

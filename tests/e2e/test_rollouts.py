@@ -104,6 +104,21 @@ def test_what_does_not_count(fleet):
     fleet.wait("it pauses", state="paused")
 
 
+def test_a_fleet_that_never_reported_is_waited_for(processes, folder):
+    """No group is named, so only reports say which bundle a device uses."""
+    fleet = Fleet(processes, folder, lab=0, others=0)
+    silent = [fleet.reporter(f"silent-{n}") for n in range(3)]
+    fleet.publish(stages=[{"share": "10%", "bake": "0s"}, {"share": "100%"}])
+    at = fleet.wait("the first stage waits", state="open", stage=0, wait="judged")
+    assert at["wait_text"].startswith("none of 3 registered devices has ever reported")
+    assert fleet.act("promote").json["stage"] == 1  # a person may
+    at = fleet.wait("the last stage waits", state="open", stage=1, wait="judged")
+    for device in silent:
+        device.says("confirmed")
+    fleet.wait("it is complete", state="complete", stage=1)
+    fleet.stop()
+
+
 def test_operators_stop_and_go_on(fleet):
     with_stages = [{**STAGES[0], "min_count": 4}, STAGES[1]]
     fleet.publish(stages=with_stages)

@@ -147,6 +147,24 @@ static void the_next_stage_waits_for_the_bake_time_and_the_calendar(void **state
     (void)check_waits(HF_WAIT_BAKING, START_S + HF_DAY_S);
 }
 
+/* They may use the bundle or not. */
+static void devices_that_never_reported_are_waited_for(void **state)
+{
+    (void)state;
+    at.tally = (struct hf_rollout_tally){.unreported = 12};
+    const struct hf_rollout_verdict v = hf_rollout_engine_decide(&at);
+    assert_true(v.due == HF_DUE_NOTHING && v.wait == HF_WAIT_JUDGED && !v.is_stalled);
+    check_says(
+        "none of 12 registered devices has ever reported, so it is not known whether one has "
+        "tried the bundle; let them report, or promote it by hand");
+    at.now_s += 8 * HF_DAY_S;
+    assert_true(check_waits(HF_WAIT_JUDGED, 0).is_stalled);
+    now.stage = (int64_t)plan.n_stages - 1; /* nor is it complete */
+    assert_int_equal(hf_rollout_engine_decide(&at).wait, HF_WAIT_JUDGED);
+    at.tally.unreported = 0;
+    check_due(HF_DUE_COMPLETE, now.stage);
+}
+
 static void a_clock_that_goes_back_opens_nothing(void **state)
 {
     (void)state;
@@ -476,6 +494,7 @@ int main(void)
         TEST(nothing_is_due_before_all_devices_were_read),
         TEST(missed_changes_may_pause_but_open_nothing),
         TEST(the_next_stage_waits_for_the_bake_time_and_the_calendar),
+        TEST(devices_that_never_reported_are_waited_for),
         TEST(a_clock_that_goes_back_opens_nothing),
         TEST(enough_devices_must_be_judged),
         TEST(enough_devices_must_have_confirmed),

@@ -471,6 +471,53 @@ static void the_map_holds_what_an_array_holds(void **state)
     hf_device_map_free(&map);
 }
 
+static int64_t unreported(void)
+{
+    return hf_rollout_ledger_tally(ledger, 2, SEEN_S).unreported;
+}
+
+/* It is in no stage, and only numbered, until any device uses the bundle. */
+static void a_device_that_never_reported_is_numbered(void **state)
+{
+    struct hf_rollout_entry entry;
+    (void)state;
+    device.set = device.profile = device.kind = "";
+    device.group = "";
+    put();
+    put();
+    check_tally(SEEN_S, 0, 0, 0, 0, 0);
+    assert_int_equal(unreported(), 1);
+    assert_false(hf_rollout_ledger_find(ledger, 1, SEEN_S, &entry));
+    assert_int_equal(hf_rollout_ledger_list(ledger, HF_RESULT_WAITING, 2, 0, SEEN_S, &entry, 1), 0);
+    device.is_excluded = true;
+    put();
+    assert_int_equal(unreported(), 0);
+    device.is_excluded = false;
+    device.created_s = SEEN_S; /* it came later */
+    put();
+    assert_int_equal(unreported(), 0);
+    device.created_s = SEEN_S - 1;
+    put();
+    assert_int_equal(unreported(), 1);
+    hf_rollout_ledger_begin_scan(ledger); /* it was deleted */
+    hf_rollout_ledger_end_scan(ledger);
+    assert_int_equal(unreported(), 0);
+    put();
+    device.device_id = 2;
+    device.set = "amazon-iot";
+    device.profile = "full";
+    put();
+    assert_int_equal(unreported(), 0);
+    check_tally(SEEN_S, 1, 0, 0, 0, 0);
+    device.set = "azure"; /* of another set */
+    put();
+    assert_int_equal(unreported(), 1);
+    device.device_id = 1;
+    put();
+    assert_int_equal(unreported(), 0);
+    check_tally(SEEN_S, 0, 0, 0, 0, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -499,6 +546,7 @@ int main(void)
         TEST(devices_are_listed_by_result_in_pages),
         TEST(a_device_takes_five_bytes_at_most),
         TEST(the_map_holds_what_an_array_holds),
+        TEST(a_device_that_never_reported_is_numbered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
