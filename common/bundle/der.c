@@ -41,6 +41,19 @@ bool hf_der_take_tag(struct hf_bytes *in, uint8_t tag, struct hf_der *out)
     return true;
 }
 
+/* Numbers of 7 bits a byte, all of them whole and none with a leading zero (X.690, 8.19.2). */
+static bool is_object_identifier(struct hf_bytes oid)
+{
+    bool is_begun = false;
+
+    for (size_t i = 0; i < oid.len; i++) {
+        if (!is_begun && oid.data[i] == 0x80)
+            return false;
+        is_begun = oid.data[i] >= 0x80;
+    }
+    return oid.len > 0 && !is_begun;
+}
+
 /* Has the value the one encoding that its type leaves it (X.690, 8.3.2, 10.2, 11.1 and 11.2)? */
 static bool is_canonical(uint8_t tag, struct hf_bytes value)
 {
@@ -57,6 +70,8 @@ static bool is_canonical(uint8_t tag, struct hf_bytes value)
                (value.len == 1 ? p[0] == 0 : (p[value.len - 1] & ((1u << p[0]) - 1)) == 0);
     case HF_DER_NULL:
         return value.len == 0;
+    case HF_DER_OID:
+        return is_object_identifier(value);
     case HF_DER_SEQUENCE:
     case HF_DER_SET:
         return true;

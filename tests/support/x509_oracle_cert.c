@@ -17,10 +17,12 @@ int64_t oracle_number(const ASN1_INTEGER *number)
     return value < INT32_MAX ? value : INT32_MAX;
 }
 
+/* 4.1.2.5.1 and 4.1.2.5.2: with seconds, and in UTC. */
 static bool read_time(const ASN1_TIME *time, int64_t *out_s)
 {
     struct tm civil;
-    if (ASN1_TIME_to_tm(time, &civil) != 1)
+    if (ASN1_STRING_length(time) != (ASN1_STRING_type(time) == V_ASN1_UTCTIME ? 13 : 15) ||
+        ASN1_TIME_to_tm(time, &civil) != 1)
         return false;
     *out_s = timegm(&civil);
     return true;

@@ -366,6 +366,8 @@ static void what_is_not_der_is_not_supported(void **state)
     static const struct change cases[] = {
         {SERIAL, "02020005"}, /* a byte that says nothing */
         {SERIAL, "0202FF85"},
+        {ISSUER, "300C310A300806035504830C0152"},      /* the last number of a type has no end */
+        {ISSUER, "300C310A300806035580030C0152"},      /* a number begins with a zero */
         {ALGORITHM, "300D06082A8648CE3D040302050100"}, /* a NULL of one byte */
         {ALGORITHM, "300C06082A8648CE3D0403021000"},   /* a SEQUENCE without parts */
         {KEY,
