@@ -232,6 +232,73 @@ static void other_messages_stay_short(void **state)
     list_free(&list);
 }
 
+/* ---- what Mbed TLS keeps of a list ------------------------------------------------------------------------ */
+
+/** The certificates that the client keeps of a list with `n` between the leaf and the intermediate. */
+static size_t kept_of(struct world *w, const struct pki_cert *between, size_t n, bool *is_accepted)
+{
+    static struct tls_by_hand h;
+    struct hf_buf message = {0}, der = {0};
+    struct hf_bytes certs[CERTS_MAX + 40];
+    struct list list;
+    size_t n_kept = 0;
+
+    assert_in_range(n, 1, CERTS_MAX + 38);
+    list_make(w, &list, 0);
+    pki_issue(between, &der);
+    certs[0] = list.certs[0];
+    for (size_t i = 1; i <= n; i++)
+        certs[i] = hf_buf_bytes(&der);
+    certs[n + 1] = list.certs[1];
+    tls_by_hand_certificate(w->version, certs, n + 2, &message);
+    begin(w, &h);
+    int code = tls_by_hand_send(&h, hf_buf_bytes(&message), TLS_RECORD_MAX);
+    *is_accepted = has_passed(w, &h.pair.client, code);
+    const mbedtls_ssl_session *session = h.pair.client.MBEDTLS_PRIVATE(session_negotiate);
+    for (const mbedtls_x509_crt *kept = session->MBEDTLS_PRIVATE(peer_cert); kept != NULL;
+         kept = kept->next)
+        n_kept++;
+    tls_by_hand_end(&h);
+    hf_buf_free(&message);
+    hf_buf_free(&der);
+    list_free(&list);
+    return n_kept;
+}
+
+static void what_is_behind_the_64th_is_not_kept(void **state)
+{
+    struct world *w = *state;
+    const struct pki_cert unneeded = {.subject = "CN=Unneeded", .key = &w->other, .is_ca = true};
+    bool is_accepted;
+
+    assert_int_equal(kept_of(w, &unneeded, 62, &is_accepted), 64);
+    assert_true(is_accepted);
+    (void)kept_of(w, &unneeded, 100, &is_accepted);
+    assert_false(is_accepted); /* the intermediate came too late */
+}
+
+/* One signature under such a key takes a third of a second. */
+static void keys_with_long_exponents_are_not_kept(void **state)
+{
+    struct world *w = *state;
+    struct pki_key slow;
+    bool is_accepted;
+
+    pki_key_make_public(&slow, 1024);
+    const struct pki_cert ca = {.subject = "CN=Middle",
+                                .key = &slow,
+                                .issuer = "CN=Root",
+                                .issuer_key = &w->other,
+                                .is_ca = true};
+    assert_int_equal(kept_of(w, &ca, 10, &is_accepted), 2);
+    assert_true(is_accepted);
+    pki_key_free(&slow);
+    pki_key_make_public(&slow, 4);
+    assert_int_equal(kept_of(w, &ca, 10, &is_accepted), 12);
+    assert_true(is_accepted);
+    pki_key_free(&slow);
+}
+
 /* ---- OpenSSL's server, up to data ----------------------------------------------------------------------- */
 
 static SSL_CTX *openssl_server(const struct world *w, const struct list *list)
@@ -348,6 +415,8 @@ int main(void)
         BOTH(list_that_drips_costs_memory_once_and_little_time),
         BOTH(longer_list_is_refused_at_its_header),
         BOTH(other_messages_stay_short),
+        BOTH(what_is_behind_the_64th_is_not_kept),
+        BOTH(keys_with_long_exponents_are_not_kept),
         BOTH(list_of_openssl_is_read_and_its_memory_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

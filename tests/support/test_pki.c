@@ -56,6 +56,21 @@ void pki_key_make(struct pki_key *key, enum pki_kind kind)
     fail_msg("no such kind of key");
 }
 
+void pki_key_make_public(struct pki_key *key, size_t exponent_len)
+{
+    uint8_t n[1024], e[1024];
+
+    randombytes_buf(n, sizeof n);
+    n[0] = 0xFF;
+    n[sizeof n - 1] |= 1;
+    memset(e, 0x7F, sizeof e);
+    mbedtls_pk_init(&key->pk);
+    assert_int_equal(mbedtls_pk_setup(&key->pk, mbedtls_pk_info_from_type(MBEDTLS_PK_RSA)), 0);
+    assert_int_equal(mbedtls_rsa_import_raw(mbedtls_pk_rsa(key->pk), n, sizeof n, NULL, 0, NULL, 0,
+                                            NULL, 0, e, exponent_len),
+                     0);
+}
+
 void pki_key_free(struct pki_key *key)
 {
     mbedtls_pk_free(&key->pk);

@@ -18,6 +18,9 @@ struct pki_key {
 
 /** RSA takes about a second under a sanitizer. */
 void pki_key_make(struct pki_key *key, enum pki_kind kind);
+/** The public key of an RSA key that does not exist: a random modulus of 8192 bits, and an exponent of `exponent_len`
+ *  bytes, at most 1024. A check of a signature fails, after the time that it takes with a real one. */
+void pki_key_make_public(struct pki_key *key, size_t exponent_len);
 void pki_key_free(struct pki_key *key);
 /** The private key as PEM, appended: for the server programs that a test starts. */
 void pki_key_append_pem(const struct pki_key *key, struct hf_buf *out);
