@@ -157,7 +157,8 @@ static void lengthen_signature(struct list *list)
 }
 
 /* Each CA may have issued the leaf and any other, by its name, and none has. */
-static void fill(struct world_of_anchors *w, struct list *list, size_t exponent_len)
+static void fill(struct world_of_anchors *w, struct list *list, size_t exponent_len,
+                 int64_t not_after_s)
 {
     const bool is_rsa = exponent_len > 0;
     struct pki_key signer, key;
@@ -176,6 +177,7 @@ static void fill(struct world_of_anchors *w, struct list *list, size_t exponent_
                                          .key = &key,
                                          .issuer = "CN=Middle",
                                          .issuer_key = &signer,
+                                         .not_after_s = not_after_s,
                                          .is_ca = true});
             pki_key_free(&key);
         }
@@ -190,7 +192,9 @@ static void measure_hostile(struct world_of_anchors *w)
     static const struct {
         const char *name;
         size_t exponent_len; /* bytes of RSA keys; 0: P-521 */
+        bool is_expired;     /* then Mbed TLS looks on for a better one */
     } kinds[] = {{"P-521", 0},
+                 {"P-521, expired", 0, true},
                  {"RSA 8192, exponent of 31 bits", 4},
                  {"RSA 8192, exponent of 8191 bits", 1024}};
 
@@ -199,7 +203,7 @@ static void measure_hostile(struct world_of_anchors *w)
         static struct list list;
         mbedtls_x509_crt parsed;
         double ms[2];
-        fill(w, &list, kinds[i].exponent_len);
+        fill(w, &list, kinds[i].exponent_len, kinds[i].is_expired ? pki_day(2024, 1, 1) : 0);
         for (int side = OURS; side <= MBED_TLS; side++) {
             parse(&list, side, &parsed);
             double begun = measure_s(CLOCK_PROCESS_CPUTIME_ID);
