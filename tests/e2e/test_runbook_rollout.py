@@ -1,13 +1,15 @@
-"""The runbook for a paused rollout, to the letter, with real agents: the bundle is bad, or devices are broken."""
+"""The runbooks for rollouts, to the letter, with real agents: the bundle is bad, devices are broken, or a root is replaced."""
 import json
 import os
+import re
 import subprocess
+import time
 
 import pytest
 
 import net_pki  # of tests/cli
 from kit import programs
-from kit.agents import World
+from kit.agents import PLAN, World
 from kit.programs import BIN, environment
 from kit.runbook import commands
 
@@ -27,19 +29,19 @@ def world(processes, folder):
     made.stop()
 
 
-def follow(world, tag="", **names):
+def follow(world, tag="", page=PAGE, **names):
     """The blocks of the page with that tag, and only those. Returns what they say."""
     shims = world.folder / "bin"
     shims.mkdir(exist_ok=True)
-    pins = " ".join(net_pki.pins(world.main, world.old))
+    pins = " ".join(net_pki.pins(*names.get("CERTS", "").split()))
     for name, line in SHIMS.items():
         (shims / name).write_text("#!/bin/sh\n" + line.format(program=BIN / name, config=world.service.config, pins=pins))
         (shims / name).chmod(0o755)
-    text = commands(PAGE, tag).removeprefix(commands(PAGE) if tag else "")
+    text = commands(page, tag).removeprefix(commands(page) if tag else "")
     assert text
     env = {"ROLLOUT": world.name, "ACCOUNT": "pumps", "DEVICE": "lab-0", "REASON": "the runbook says so", "SET": "amazon-iot",
-           "PROFILE": "full", "VERSION": world.name.rpartition("/")[2], "PLAN": world.publisher.plan_file, "REPO": world.publisher.repo, "KEYS": world.publisher.keys,
-           **names}
+           "PROFILE": "full", "VERSION": world.name.rpartition("/")[2], "PLAN": world.publisher.plan_file,
+           "REPO": world.publisher.repo, "KEYS": world.publisher.keys, **names}
     done = subprocess.run(["sh", "-euc", text], capture_output=True, text=True, timeout=programs.TIMEOUT_S,
                           env=environment(PATH=f"{shims}:{os.environ['PATH']}", **{k: str(v) for k, v in env.items()}))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
@@ -87,3 +89,19 @@ def test_a_device_is_broken(world):
     world.goes_on(1)
     follow(world, "repaired")
     assert world.rollout()["excluded"] == []
+
+
+def test_a_root_is_added_and_removed(world):
+    """The root that comes and goes is one that no endpoint of the agents depends on."""
+    page = "replace-a-root-certificate.md"
+    world.publisher.plan_file.write_text(json.dumps(PLAN))
+    world.name = "amazon-iot/full/1"
+    assert "successor by" in follow(world, page=page)
+    time.sleep(1.1)  # agents that were registered in the second in which the service sees the version do not count
+    for version, tag, certificates in ((1, "add", (world.main, world.old, world.new)), (2, "remove", (world.main, world.old))):
+        world.name = f"amazon-iot/full/{version}"
+        follow(world, tag, page, CERTS=" ".join(map(str, certificates)))
+        world.wait("the first stage opens", state="open", stage=0)
+        world.goes_on(version)
+        said = follow(world, "follow", page)
+        assert re.search(r"^state +complete$", said, re.MULTILINE) and "\nCounted 2" in said, said
