@@ -90,6 +90,20 @@ static bool oracle_is_signed(X509 *cert, EVP_PKEY *key)
 
 /* ---- the comparison -------------------------------------------------------------------------------- */
 
+/* OpenSSL takes any byte for a BOOLEAN, and writes it again as it was. */
+static bool has_odd_boolean(struct hf_bytes der)
+{
+    static struct der_tree tree;
+    bool has = false, is_walked = der_walk(der, &tree);
+
+    for (size_t i = 0; is_walked && i < tree.n; i++) {
+        const struct der_node *n = &tree.nodes[i];
+        has = has || (n->tag == 0x01 && n->end - n->body == 1 && der.data[n->body] != 0 &&
+                      der.data[n->body] != 0xff);
+    }
+    return has;
+}
+
 /* Holdfast reads DER only, and OpenSSL more: there the oracle may accept what Holdfast refuses. */
 static bool is_der(struct hf_bytes der)
 {
@@ -154,7 +168,8 @@ static bool is_plain(struct hf_bytes der)
 {
     struct oracle_cert cert;
     oracle_cert_read(der.data, der.len, &cert);
-    bool is = cert.x509 != NULL && is_der(der) && is_plain_name(X509_get_subject_name(cert.x509)) &&
+    bool is = cert.x509 != NULL && !has_odd_boolean(der) && is_der(der) &&
+              is_plain_name(X509_get_subject_name(cert.x509)) &&
               is_plain_name(X509_get_issuer_name(cert.x509));
     oracle_cert_free(&cert);
     return is;
