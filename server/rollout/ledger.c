@@ -193,15 +193,23 @@ static bool is_in_use(const struct hf_rollout_ledger *l, const struct hf_rollout
            strcmp(m->active_sha256, l->sha256_hex) == 0;
 }
 
+/* By the signed calendar the stage of the device could not be open yet, and nothing else let it take the bundle. */
+static bool is_early(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m,
+                     size_t stage)
+{
+    return stage > 0 && m->active_version >= l->plan.min_version &&
+           m->result_s < hf_rollout_opens_s(&l->plan, stage);
+}
+
 /* The rules of ledger.h. */
 static enum hf_rollout_result judge(const struct hf_rollout_ledger *l,
-                                    const struct hf_rollout_member *m)
+                                    const struct hf_rollout_member *m, size_t stage)
 {
-    if (m->result_version == l->version) {
+    if (m->result_version == l->version && is_kind(m->result, HF_REPORT_CONFIRMED))
+        return HF_RESULT_CONFIRMED;
+    if (m->result_version == l->version && !is_early(l, m, stage)) {
         if (is_kind(m->result, HF_REPORT_ANNOUNCE) || is_kind(m->result, HF_REPORT_SWAPPED))
             return HF_RESULT_ON_TRIAL;
-        if (is_kind(m->result, HF_REPORT_CONFIRMED))
-            return HF_RESULT_CONFIRMED;
         if (is_kind(m->result, HF_REPORT_ROLLED_BACK) || is_kind(m->result, HF_REPORT_REFUSED) ||
             is_kind(m->result, HF_REPORT_FAILED))
             return HF_RESULT_FAILED;
@@ -289,7 +297,8 @@ enum hf_err hf_rollout_ledger_put(struct hf_rollout_ledger *ledger,
                                   const struct hf_rollout_member *member, struct hf_why *why)
 {
     uint32_t *before = hf_device_map_find(&ledger->devices, member->device_id);
-    const enum hf_rollout_result result = judge(ledger, member);
+    const size_t stage = find_stage(ledger, member);
+    const enum hf_rollout_result result = judge(ledger, member, stage);
     size_t bucket = 0;
     enum hf_err err = HF_OK;
 
@@ -301,9 +310,9 @@ enum hf_err hf_rollout_ledger_put(struct hf_rollout_ledger *ledger,
         bucket = find_bucket(ledger, member, before);
         err = make_room(ledger, bucket);
     }
-    const uint32_t word = WORD_SEEN | (is_unreported(ledger, member)
-                                           ? WORD_UNREPORTED
-                                           : word_of(find_stage(ledger, member), result, bucket));
+    const uint32_t word = WORD_SEEN |
+                          (is_unreported(ledger, member) ? WORD_UNREPORTED
+                                                         : word_of(stage, result, bucket));
     if (err == HF_OK && before != NULL) {
         count(ledger, *before, -1);
         *before = word;

@@ -25,6 +25,11 @@
  *   otherwise waiting. So `recovered` alone confirms nothing, and a failed check that names no version takes a
  *   confirmation back until the next good one.
  *
+ * What a device says of this version before its stage can be open, by the signed calendar, is not heard: it waits until it
+ * reports in its turn. Otherwise a few devices that lie would collect failures, or announcements that nothing follows, which
+ * all count at once when their stage opens, against the few that have begun by then. Heard are a confirmation, and a
+ * device whose version is below the plan's `min_version`, which waits for no stage.
+ *
  * A device on trial is silent `silent_after_s` after that report. An announcement that is repeated does not begin
  * again: a device that restarts for ever falls silent. One that has sent its daily `current` since the swap has
  * reached the service with the new bundle; it may be up for a few minutes a day only, so that its trial takes days. It

@@ -83,7 +83,8 @@ def test_an_ordinary_fleet_pauses_no_good_rollout(plan):
 
 
 def test_a_handful_of_liars_neither_stops_a_good_rollout_nor_saves_a_bad_one():
-    stopped = simulate("--scenario", "false-failures", "--liars", 5, "--devices", 5000, "--runs", 20)
+    # 0.5 % of all devices: they report before their turn, which is not heard, and in it.
+    stopped = simulate("--scenario", "false-failures", "--liars", 25, "--devices", 5000, "--runs", 20)
     assert [r["reason"] for r in stopped if r["paused_s"] is not None] == []
     saved = simulate("--scenario", "false-confirmations", "--liars", 250, "--devices", 5000, "--runs", 20)
     assert all(r["paused_s"] is not None for r in saved)

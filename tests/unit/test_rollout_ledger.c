@@ -471,6 +471,37 @@ static void the_map_holds_what_an_array_holds(void **state)
     hf_device_map_free(&map);
 }
 
+/* The device is in the last stage, which opens after two hours. */
+static void what_is_said_ahead_of_the_turn_is_not_heard(void **state)
+{
+    static const char *const unheard[] = {"announce", "swapped", "rolled-back", "refused",
+                                          "failed"};
+    char name[] = "a-pump";
+    (void)state;
+    device.name = name;
+    device.group = "";
+    const struct hf_rollout_device last = {.id = name, .active = -1};
+    while (hf_rollout_stage_of(&plan, sha256, &last) != 2)
+        name[0]++;
+    for (size_t i = 0; i < sizeof unheard / sizeof unheard[0]; i++) {
+        report(unheard[i], VERSION, SEEN_S + 2 * HOUR_S - 1);
+        check_tally(SEEN_S + 9 * HF_DAY_S, 1, 0, 0, 0, 0);
+    }
+    /* In its turn it is. */
+    report("rolled-back", VERSION, SEEN_S + 2 * HOUR_S);
+    check_tally(SEEN_S + 9 * HF_DAY_S, 0, 0, 0, 1, 0);
+    report("swapped", VERSION, SEEN_S + 2 * HOUR_S);
+    check_tally(SEEN_S + 9 * HF_DAY_S, 0, 0, 0, 0, 1);
+    /* Its clock was ahead, and the bundle is good. */
+    report("confirmed", VERSION, SEEN_S + 1);
+    check_tally(SEEN_S + 9 * HF_DAY_S, 0, 0, 1, 0, 0);
+    /* It waits for no stage. */
+    plan.min_version = 3;
+    make_ledger();
+    report("rolled-back", VERSION, SEEN_S + 1);
+    check_tally(SEEN_S + 9 * HF_DAY_S, 0, 0, 0, 1, 0);
+}
+
 static int64_t unreported(void)
 {
     return hf_rollout_ledger_tally(ledger, 2, SEEN_S).unreported;
@@ -546,6 +577,7 @@ int main(void)
         TEST(devices_are_listed_by_result_in_pages),
         TEST(a_device_takes_five_bytes_at_most),
         TEST(the_map_holds_what_an_array_holds),
+        TEST(what_is_said_ahead_of_the_turn_is_not_heard),
         TEST(a_device_that_never_reported_is_numbered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
