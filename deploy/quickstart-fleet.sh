@@ -411,6 +411,7 @@ What to try next
   Run it as services:                  deploy/systemd, deploy/README.md
   See every command of the operator:   $bin/holdfast-admin --help
   Read the API that it uses:           schema/openapi.yaml
+  Replace a root certificate:          deploy/runbooks/replace-a-root-certificate.md
   What to do when a rollout pauses:    deploy/runbooks/paused-rollout.md
 END
 }
