@@ -166,15 +166,19 @@ bool hf_name_is_empty(struct hf_bytes name)
     return parts_of(name).len == 0;
 }
 
-/* The next {OBJECT IDENTIFIER, value} of a part. */
+/* The next {OBJECT IDENTIFIER, value} of a part. False, and nothing is taken: there is none, or it is damaged. */
 static bool take_pair(struct hf_bytes *pairs, struct hf_der *oid, struct hf_der *value)
 {
+    struct hf_bytes left = *pairs;
     struct hf_der pair;
 
-    if (!hf_der_take_tag(pairs, HF_DER_SEQUENCE, &pair))
+    if (!hf_der_take_tag(&left, HF_DER_SEQUENCE, &pair))
         return false;
     struct hf_bytes rest = pair.contents;
-    return hf_der_take_tag(&rest, HF_DER_OID, oid) && hf_der_take(&rest, value);
+    if (!hf_der_take_tag(&rest, HF_DER_OID, oid) || !hf_der_take(&rest, value) || rest.len > 0)
+        return false;
+    *pairs = left;
+    return true;
 }
 
 static bool find_value(struct hf_bytes pairs, struct hf_bytes wanted, struct hf_der *value)

@@ -174,6 +174,23 @@ static void a_subtree_is_a_beginning(void **state)
     hf_buf_free(&unknown);
 }
 
+static void a_damaged_attribute_is_no_name(void **state)
+{
+    static const struct {
+        struct hf_bytes name;
+        bool is_whole;
+    } names[] = {
+        {BYTES("\x30\x0C\x31\x0A\x30\x08\x06\x03\x55\x04\x0A\x0C\x01\x61"), true},
+        {BYTES("\x30\x0E\x31\x0C\x30\x0A\x06\x03\x55\x04\x0A\x0C\x01\x61\x05\x00"), false},
+        {BYTES("\x30\x09\x31\x07\x30\x05\x06\x03\x55\x04\x0A"), false}, /* no value */
+        {BYTES("\x30\x07\x31\x05\x30\x03\x02\x01\x01"), false},         /* no type */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(hf_name_is_whole(names[i].name), names[i].is_whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +198,7 @@ int main(void)
         cmocka_unit_test(a_part_is_a_set),
         cmocka_unit_test(a_part_has_sixteen_attributes_at_most),
         cmocka_unit_test(a_subtree_is_a_beginning),
+        cmocka_unit_test(a_damaged_attribute_is_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
