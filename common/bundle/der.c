@@ -60,8 +60,8 @@ static bool is_canonical(uint8_t tag, struct hf_bytes value)
     const uint8_t *p = value.data;
 
     switch (tag) {
-    case HF_DER_BOOLEAN:
-        return value.len == 1 && (p[0] == 0 || p[0] == 0xFF);
+    case HF_DER_BOOLEAN: /* TRUE is FF; Mbed TLS wrote 01 until 2016, and such roots are still in use */
+        return value.len == 1;
     case HF_DER_INTEGER: /* no leading byte that says nothing */
         return value.len == 1 ||
                (value.len > 1 && !(p[0] == 0 && p[1] < 0x80) && !(p[0] == 0xFF && p[1] >= 0x80));
