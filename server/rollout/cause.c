@@ -59,14 +59,19 @@ static void keep_quoted(struct hf_rollout_said *said)
             *c = '?';
 }
 
-static void append(char out[HF_ROLLOUT_REASON_MAX + 1], const char *before, int max,
+/* At most `max` bytes of the text: whole words, and dots for the rest. */
+static void append(char out[HF_ROLLOUT_REASON_MAX + 1], const char *before, size_t max,
                    const char *text, const char *after)
 {
     const size_t len = strlen(out);
+    size_t n = strlen(text);
+    const bool is_cut = n > max;
 
-    if (text[0] != '\0')
-        (void)snprintf(out + len, HF_ROLLOUT_REASON_MAX + 1 - len, "%s%.*s%s", before, max, text,
-                       after);
+    for (n = is_cut ? max : n; is_cut && n > max / 2 && text[n] != ' ';)
+        n--;
+    if (n > 0)
+        (void)snprintf(out + len, HF_ROLLOUT_REASON_MAX + 1 - len, "%s%.*s%s%s", before, (int)n,
+                       text, is_cut ? " ..." : "", after);
 }
 
 void hf_rollout_cause(struct hf_db *db, const struct hf_rollout_entry *devices, size_t n_devices,

@@ -12,8 +12,8 @@
 
 /* The devices whose sentences are compared for the reason of a pause, and bytes of one sentence and of the names in it: the reason has HF_ROLLOUT_REASON_MAX in all. */
 #define HF_ROLLOUT_CAUSE_DEVICES 200u
-#define HF_ROLLOUT_CAUSE_TEXT 160
-#define HF_ROLLOUT_CAUSE_NAME 100
+#define HF_ROLLOUT_CAUSE_TEXT 160u
+#define HF_ROLLOUT_CAUSE_NAME 100u
 
 /* Rollouts that are steered at the same time: first those that are not over. More than a repository has sets with
  * rollouts (HF_ROLLOUT_ROLES_MAX) and profiles. */

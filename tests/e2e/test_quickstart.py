@@ -96,7 +96,7 @@ def test_the_fleet_from_an_account_to_an_alert_and_a_device_that_is_shut_out(fol
                for line in told)
     assert "TLS alert certificate_revoked" in done.stdout
     reason = next(line for line in told if line.startswith("reason "))
-    assert re.search(r"^reason +\d of \d devices that began to install the bundle failed .*endpoint "
+    assert re.search(r'^reason +\d of \d devices that began to install the bundle failed .* \.\.\."; endpoint '
                      rf'tls://localhost:{port}; missing root "CN=Servers"$', reason), reason
     assert "agents with the bad bundle: 0 of 20" in told and "agents with the good bundle: 20 of 20" in told
     stages = [line for line in told if line.startswith("amazon-iot/legacy/2 ") and ": 20 devices, " in line]
