@@ -59,16 +59,6 @@ static bool is_noted(const struct hf_rollout_row *row, const struct hf_published
     return row->signed_version == rollout->role_version && row->is_signed == rollout->is_signed;
 }
 
-enum hf_err hf_rollout_write(struct hf_rollout_steering *s, hf_fleet_act *act, void *what)
-{
-    struct hf_why why = {0};
-    const enum hf_err err = s->port.write(s->port.ctx, act, what, &why);
-
-    if (err != HF_OK && err != HF_E_STATE && s->refused.code == HF_OK)
-        (void)hf_fail(&s->refused, err, "%s", why.text);
-    return err;
-}
-
 /* The row of a bundle, made or brought up to date by the writer if it has to be. If that cannot write, the row as it is will
  * do; `*is_there` is false if there is none. */
 static enum hf_err take_row(struct hf_rollout_steering *s, struct taking *t, bool *is_there,

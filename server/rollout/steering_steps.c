@@ -9,6 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
+enum hf_err hf_rollout_write(struct hf_rollout_steering *s, hf_fleet_act *act, void *what)
+{
+    struct hf_why why = {0};
+    const enum hf_err err = s->port.write(s->port.ctx, act, what, &why);
+
+    if (err != HF_OK && err != HF_E_STATE && s->refused.code == HF_OK)
+        (void)hf_fail(&s->refused, err, "%s", why.text);
+    return err;
+}
+
 /* A step under way, for the jobs of the writer. */
 struct asking {
     const struct hf_published_bundle *bundle;
