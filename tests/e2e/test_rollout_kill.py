@@ -166,8 +166,9 @@ def test_a_request_that_comes_late_is_refused(scene):
 def test_a_stop_is_not_undone_by_a_step_that_was_decided_before(scene, verb, state):
     scene.wire.hold("asked")
     scene.start_server()
-    scene.wire.next().go()
+    first = scene.wire.next()
     scene.wire.hold("asked")  # the keeper opens the second stage
+    first.go()
     late = scene.wire.next()
     answer = scene.client.call("POST", f"{ROLLOUT}/2/{verb}", {"reason": "an operator is faster"})
     assert (answer.status, answer.json["state"]) == (200, state)

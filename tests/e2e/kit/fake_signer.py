@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives import hashes
 
 from kit import client_pki
+from kit.processes import stop_accepting
 
 
 class FakeSigner:
@@ -24,7 +25,8 @@ class FakeSigner:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(path))
         self.listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def add_ca(self, name, account):
         ca = client_pki.Ca(name)
@@ -32,7 +34,7 @@ class FakeSigner:
         return ca
 
     def stop(self):
-        self.listener.close()
+        stop_accepting(self.listener, self.accepting)
 
     def _accept(self):
         while True:

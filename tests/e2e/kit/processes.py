@@ -43,6 +43,14 @@ def wait_until(condition, what, seconds=STARTUP_S):
     raise AssertionError(f"waited {seconds} s in vain: {what() if callable(what) else what}")
 
 
+def stop_accepting(listener, thread):
+    """Also twice. A thread left behind in accept() would take the connections of the next listener with the same descriptor."""
+    if listener.fileno() >= 0:
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listener.close()
+
+
 class Process:
     """A started process with its output in files."""
 

@@ -5,6 +5,8 @@ import queue
 import socket
 import threading
 
+from kit.processes import stop_accepting
+
 WAIT_S = 60
 
 
@@ -36,7 +38,8 @@ class SignerWire:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(path))
         self.listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def hold(self, point):
         """The next step stops: "asked", before the signer hears of it, or "signed", before holdfastd hears the answer."""
@@ -46,7 +49,7 @@ class SignerWire:
         return self.held.get(timeout=WAIT_S)
 
     def close(self):
-        self.listener.close()
+        stop_accepting(self.listener, self.accepting)
 
     def _accept(self):
         while True:
