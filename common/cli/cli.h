@@ -45,7 +45,7 @@ struct hf_cli_option {
     const char *value; /* "FILE", as help names what is given; NULL for what takes no value */
     long long preset;
     bool shows_preset;  /* in help */
-    long long min, max; /* what a number may be besides `preset`; both 0: any */
+    long long min, max; /* what a number that is given may be; both 0: any */
     void (*take)(void *at, const struct hf_cli_option *option, const char *value);
     const struct hf_cli_option *group;
 };
@@ -70,8 +70,10 @@ struct hf_cli_line {
      * number that is none, `bad` is the value. */
     const char *bad;
     const char *fault;
-    bool is_unknown;    /* there is no such option */
-    bool is_bad_number; /* what was given is no number, or too large a one */
+    bool is_unknown;                          /* there is no such option */
+    bool is_bad_number;                       /* what was given is no number, or too large a one */
+    const struct hf_cli_option *out_of_range; /* the first number that may not be; NULL: none */
+    long long number;                         /* … which was given for it */
     struct hf_cli_parser *parser;
 };
 

@@ -144,24 +144,20 @@ static const char *value_of(const struct hf_cli_call *call, const char *need)
     return NULL;
 }
 
-static enum hf_err check_and_run(struct hf_cli_call *call, struct hf_why *why)
+static enum hf_err check_and_run(struct hf_cli_call *call, const struct hf_cli_line *line,
+                                 struct hf_why *why)
 {
     const struct hf_cli_command *command = call->command;
+    const struct hf_cli_option *wrong = line->out_of_range;
     for (size_t i = 0; i < HF_CLI_NEEDS_MAX && command->needs[i] != NULL; i++)
         HF_TRY(hf_cli_need(call, command->needs[i], value_of(call, command->needs[i])));
     if (command->needs_word != NULL)
         HF_TRY(hf_cli_need(call, command->needs_word, call->words == NULL ? NULL : call->words[0]));
     if (call->n_words > command->max_words)
         return hf_cli_usage(call, "unexpected argument \"%s\"", call->words[command->max_words]);
-    for (const struct hf_cli_option *o = command->options; o->kind != HF_CLI_ROWS_END; o++) {
-        const void *at = (const char *)call->values + o->at;
-        if (o->min == 0 && o->max == 0)
-            continue;
-        long long value = o->kind == HF_CLI_INT ? *(const int *)at : *(const long long *)at;
-        if (value != o->preset && (value < o->min || value > o->max))
-            return hf_cli_usage(call, "--%s %s is %lld to %lld, not %lld", o->name, o->value,
-                                o->min, o->max, value);
-    }
+    if (wrong != NULL)
+        return hf_cli_usage(call, "--%s %s is %lld to %lld, not %lld", wrong->name, wrong->value,
+                            wrong->min, wrong->max, line->number);
     if (call->is_verbose && call->program->on_verbose != NULL)
         call->program->on_verbose();
     return command->run(call, why);
@@ -202,7 +198,7 @@ static int run(const struct hf_cli_program *program, const struct hf_cli_command
     else if ((line.is_quiet || before->is_quiet) && freopen("/dev/null", "w", stdout) == NULL)
         err = hf_fail(&why, HF_E_STORAGE, "cannot open /dev/null");
     else
-        err = check_and_run(&call, &why);
+        err = check_and_run(&call, &line, &why);
     hf_cli_line_free(&line);
     hf_cli_values_free(command->options, call.values);
     free(call.values);

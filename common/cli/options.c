@@ -21,7 +21,7 @@ static void *value_at(void *values, const struct hf_cli_option *option)
     return (char *)values + option->at;
 }
 
-/* popt parses numbers itself: it shows the presets in its help and names a bad number. */
+/* popt parses and stores numbers itself: it shows the presets in its help and names a bad number. */
 static void add_row(struct hf_cli_parser *p, struct poptOption *row, void *values,
                     const struct hf_cli_option *option)
 {
@@ -34,7 +34,6 @@ static void add_row(struct hf_cli_parser *p, struct poptOption *row, void *value
         row->argInfo = POPT_ARG_ARGV;
     if (option->kind == HF_CLI_INT || option->kind == HF_CLI_INT64) {
         row->arg = value_at(values, option);
-        row->val = 0;
         row->argInfo = option->kind == HF_CLI_INT ? POPT_ARG_INT : POPT_ARG_LONGLONG;
         if (option->kind == HF_CLI_INT)
             *(int *)row->arg = (int)option->preset;
@@ -50,6 +49,16 @@ static void add_row(struct hf_cli_parser *p, struct poptOption *row, void *value
         for (size_t i = 0; option->group[i].kind != HF_CLI_ROWS_END; i++)
             add_row(p, &p->group[i], values, &option->group[i]);
     }
+}
+
+static void check_range(struct hf_cli_line *line, void *values, const struct hf_cli_option *option)
+{
+    if (line->out_of_range != NULL || (option->min == 0 && option->max == 0))
+        return;
+    const void *at = value_at(values, option);
+    line->number = option->kind == HF_CLI_INT ? *(const int *)at : *(const long long *)at;
+    if (line->number < option->min || line->number > option->max)
+        line->out_of_range = option;
 }
 
 static bool append(char ***list, char *text)
@@ -87,6 +96,8 @@ static bool take(struct hf_cli_line *line, void *values, const struct hf_cli_opt
         option->take(at, option, text);
     if (option->kind == HF_CLI_FLAG)
         *(bool *)at = true;
+    if (option->kind == HF_CLI_INT || option->kind == HF_CLI_INT64)
+        check_range(line, values, option);
     if (option->kind == HF_CLI_CHOICE)
         *(int *)at = (int)option->preset;
     line->is_quiet = line->is_quiet || option->kind == HF_CLI_QUIET;

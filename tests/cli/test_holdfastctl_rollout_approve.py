@@ -139,6 +139,7 @@ def test_what_cannot_be_approved(p, keys, tmp_path):
     stranger, _ = new_key(tmp_path, "mallory")
     assert "is no approver of the plan of roots/full/2;" in p.refuses_to_approve(stranger)
     assert "the plan has stages 1 to 3" in p.refuses_to_approve(alice, "--stage", "4", code=2)
+    assert "--stage N is 1 to 16, not 0" in p.refuses_to_approve(alice, "--stage", "0", code=2)
     assert "name SET/PROFILE" in p.refuses_to_approve(alice, of="roots", code=2)
     assert "no bundle with a rollout plan" in p.refuses_to_approve(alice, of="roots/full/1")
     existing = p.approve(alice)

@@ -154,6 +154,9 @@ static void a_number_outside_its_limits_is_a_usage_error(void **state)
                      HF_EXIT_USAGE);
     assert_int_equal(hf_cli_main(&program, 3, (const char *[]){"p", "c", "--large=10", NULL}),
                      HF_EXIT_USAGE);
+    /* What is meant without the option may not be given. */
+    assert_int_equal(hf_cli_main(&program, 3, (const char *[]){"p", "c", "--large=40", NULL}),
+                     HF_EXIT_USAGE);
 }
 
 /* ---- a whole program -------------------------------------------------------------------------- */
@@ -368,7 +371,9 @@ static void a_command_line_lacks_nothing_and_has_nothing_more(void **state)
     assert_output(RUN(ADD, "--repo=r", "--cert=c", "a", "b"), HF_EXIT_USAGE, "",
                   "unexpected argument \"b\"");
     assert_output(RUN("bundle", "list", "b"), HF_EXIT_USAGE, "", "unexpected argument \"b\"");
-    assert_output(RUN("bundle", "list", "--days=0"), HF_EXIT_FAILED + 2, "bundle list:\n", "");
+    assert_output(RUN("bundle", "list"), HF_EXIT_FAILED + 2, "bundle list:\n", "");
+    assert_output(RUN("bundle", "list", "--days=0"), HF_EXIT_USAGE, "",
+                  "p bundle list: --days N is 1 to 9, not 0; see p bundle list --help\n");
     assert_output(RUN("bundle", "list", "--days=10"), HF_EXIT_USAGE, "",
                   "p bundle list: --days N is 1 to 9, not 10; see p bundle list --help\n");
     assert_output(RUN("bundle", "list", "--days=99999999999"), HF_EXIT_USAGE, "", "--days");
