@@ -36,6 +36,19 @@
               '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0x82, 11, '*', '.', 'a', '.', 'e', 'x', 'a', \
               'm', 'p', 'l', 'e', 0x87, 4, 192, 0, 2, 1, 0xa4, 0x10, 0x30, 0x0e, NAME_ORG)
 
+/* Permitted: a name of a kind that RFC 5280 does not have. */
+#define UNKNOWN_KIND                                                                               \
+    EXTENSION(MBEDTLS_OID_NAME_CONSTRAINTS, true, 0x30, 0x06, 0xa0, 4, 0x30, 2, 0x04, 0)
+
+/* Mailboxes of m.example permitted; one of them in the subjectAltName, with HOST. */
+#define MAIL_CONSTRAINT                                                                            \
+    EXTENSION(MBEDTLS_OID_NAME_CONSTRAINTS, true, 0x30, 0x0f, 0xa0, 0x0d, 0x30, 0x0b, 0x81, 9,     \
+              'm', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e')
+#define MAIL_NAMES                                                                                 \
+    EXTENSION(MBEDTLS_OID_SUBJECT_ALT_NAME, false, 0x30, 0x1c, 0x82, 13, 'w', 'w', 'w', '.', 'a',  \
+              '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0x81, 11, 'a', '@', 'm', '.', 'e', 'x', 'a', \
+              'm', 'p', 'l', 'e')
+
 #define POLICY(n) 0x30, 0x05, 0x06, 0x03, 0x2a, 0x03, (n)
 #define ANY_POLICY 0x30, 0x06, 0x06, 0x04, 0x55, 0x1d, 0x20, 0x00
 #define POLICIES(n) EXTENSION(MBEDTLS_OID_CERTIFICATE_POLICIES, true, 0x30, 0x07, POLICY(n))
@@ -95,6 +108,15 @@ static const struct world {
     {"constraints_of_the_anchor",
      1,
      {CA("R", 0, "R", 0, CONSTRAINTS), LEAF("I", 1, NAMES), CA("I", 1, "R", 0, UNKNOWN)}},
+    {"constraints_on_an_unknown_kind",
+     1,
+     {CA("R", 0, "R", 0, UNKNOWN_KIND), LEAF("I", 1, NAMES, SERVER_AUTH),
+      CA("I", 1, "R", 0, SERVER_AUTH)}},
+    {"constraints_on_mailboxes",
+     1,
+     {CA("R", 0, "R", 0),
+      {LEAF_SUBJECT ",emailAddress=a@other.example", 3, "CN=I", 1, {MAIL_NAMES}},
+      CA("I", 1, "R", 0, MAIL_CONSTRAINT)}},
     {"cross",
      2,
      {CA("R", 0, "R", 0), CA("S", 1, "S", 1), LEAF("I", 2, NAMES), CA("I", 2, "S", 1),
@@ -127,7 +149,8 @@ static void write_world(const struct world *world,
                                 .key = &keys[row->key],
                                 .issuer = row->issuer,
                                 .issuer_key = &keys[row->issuer_key],
-                                .is_ca = strcmp(row->subject, LEAF_SUBJECT) != 0};
+                                .is_ca = strncmp(row->subject, LEAF_SUBJECT,
+                                                 strlen(LEAF_SUBJECT)) != 0};
         memcpy(cert.extensions, row->extensions, sizeof cert.extensions);
         pki_issue(&cert, &input.certs[input.n_certs++]);
     }

@@ -236,6 +236,20 @@ static bool has_host_name(struct hf_bytes der)
     return has;
 }
 
+/* Has it a mailbox in its subject, and another one in its subjectAltName? */
+static bool has_both_mailboxes(struct hf_bytes der)
+{
+    struct oracle_cert cert;
+    bool has = false;
+    oracle_cert_read(der.data, der.len, &cert);
+    for (int i = 0; i < sk_GENERAL_NAME_num(cert.names); i++)
+        has = has || sk_GENERAL_NAME_value(cert.names, i)->type == GEN_EMAIL;
+    has = has && X509_NAME_get_index_by_NID(X509_get_subject_name(cert.x509),
+                                            NID_pkcs9_emailAddress, -1) >= 0;
+    oracle_cert_free(&cert);
+    return has;
+}
+
 static bool is_at_limit(const struct hf_verdict *verdict)
 {
     for (size_t i = 0; i < verdict->n_path; i++)
@@ -244,12 +258,20 @@ static bool is_at_limit(const struct hf_verdict *verdict)
     return false;
 }
 
-/* Where Holdfast may refuse what the RFCs allow: at its limits, what is no DER, and a common name that a constraint
- * on hosts excludes (it counts where the switch for old servers is on). */
+/* Where Holdfast may refuse what the RFCs allow: at its limits, what is no DER, a common name that a constraint on
+ * hosts excludes (it counts where the switch for old servers is on), and a mailbox in the subject that a constraint
+ * excludes, where the subjectAltName has mailboxes too (as OpenSSL does). */
 static bool is_stricter(const struct x509_case *c, const struct hf_verdict *verdict)
 {
-    return is_at_limit(verdict) || !is_all_plain(c) ||
-           (verdict->path[0].faults == HF_FAULT_CONSTRAINTS && !has_host_name(c->sent[0]));
+    if (is_at_limit(verdict) || !is_all_plain(c) ||
+        (verdict->path[0].faults == HF_FAULT_CONSTRAINTS && !has_host_name(c->sent[0])))
+        return true;
+    for (size_t i = 0; i < verdict->n_path; i++)
+        if (verdict->path[i].faults == HF_FAULT_CONSTRAINTS &&
+            verdict->path[i].index != HF_VERIFY_ANCHOR &&
+            has_both_mailboxes(c->sent[verdict->path[i].index]))
+            return true;
+    return false;
 }
 
 static void check_verdict(const struct x509_case *c, const struct hf_verdict *verdict)

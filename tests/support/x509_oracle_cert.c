@@ -52,14 +52,12 @@ static bool is_known(int nid)
 }
 
 /** The value of an extension; NULL: there is none, or it is damaged or there twice (a fault). */
-static void *decode(struct oracle_cert *cert, int nid, bool *is_critical)
+static void *decode(struct oracle_cert *cert, int nid)
 {
     int critical;
     void *value = X509_get_ext_d2i(cert->x509, nid, &critical, NULL);
     if (value == NULL && critical != -1)
         cert->fault = "an extension is damaged or there twice";
-    if (is_critical != NULL)
-        *is_critical = critical == 1;
     return value;
 }
 
@@ -70,31 +68,52 @@ static bool is_processed(int kind)
            kind == GEN_IPADD;
 }
 
-/* The SAN name by name: one of a kind that RFC 5280 does not have is passed over. */
-static GENERAL_NAMES *read_names(struct oracle_cert *cert)
+/* What is in the SEQUENCE that an extension is; NULL: there is no such extension, or it is damaged (a fault). */
+static ASN1_SEQUENCE_ANY *list_of(struct oracle_cert *cert, int nid)
 {
-    int at = X509_get_ext_by_NID(cert->x509, NID_subject_alt_name, -1);
+    int at = X509_get_ext_by_NID(cert->x509, nid, -1);
     if (at < 0)
         return NULL;
     const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert->x509, at));
     const uint8_t *der = value->data;
     ASN1_SEQUENCE_ANY *list = d2i_ASN1_SEQUENCE_ANY(NULL, &der, value->length);
-    GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
 
     if (list == NULL || sk_ASN1_TYPE_num(list) == 0 || der != value->data + value->length)
-        cert->fault = "the subjectAltName is damaged";
+        cert->fault = "an extension is damaged";
+    return list;
+}
+
+/* The kind of a GeneralName by its tag; -1: RFC 5280 does not have it. */
+static int kind_of(const ASN1_TYPE *name)
+{
+    if (name->type != V_ASN1_OTHER)
+        return -1;
+    uint8_t tag = ASN1_STRING_get0_data(name->value.asn1_string)[0];
+    return (tag & 0xc0) == 0x80 && (tag & 0x1f) <= GEN_RID ? tag & 0x1f : -1;
+}
+
+/* A GeneralName of a kind that RFC 5280 has. NULL: it is damaged. */
+static GENERAL_NAME *name_of(const ASN1_TYPE *name)
+{
+    const uint8_t *from = ASN1_STRING_get0_data(name->value.asn1_string);
+    GENERAL_NAME *out = d2i_GENERAL_NAME(NULL, &from, ASN1_STRING_length(name->value.asn1_string));
+
+    if (out == NULL && !is_processed(kind_of(name)) && (out = GENERAL_NAME_new()) != NULL)
+        out->type = kind_of(name); /* which is all that counts of it */
+    return out;
+}
+
+/* The SAN name by name: one of a kind that RFC 5280 does not have is passed over. */
+static GENERAL_NAMES *read_names(struct oracle_cert *cert)
+{
+    ASN1_SEQUENCE_ANY *list = list_of(cert, NID_subject_alt_name);
+    GENERAL_NAMES *names = list == NULL ? NULL : sk_GENERAL_NAME_new_null();
+
     for (int i = 0; i < sk_ASN1_TYPE_num(list); i++) {
         const ASN1_TYPE *any = sk_ASN1_TYPE_value(list, i);
-        if (any->type != V_ASN1_OTHER) /* no tag of a GeneralName */
+        if (kind_of(any) < 0)
             continue;
-        const uint8_t *from = ASN1_STRING_get0_data(any->value.asn1_string);
-        if ((from[0] & 0xc0) != 0x80 || (from[0] & 0x1f) > GEN_RID)
-            continue;
-        int kind = from[0] & 0x1f;
-        GENERAL_NAME *name = d2i_GENERAL_NAME(NULL, &from,
-                                              ASN1_STRING_length(any->value.asn1_string));
-        if (name == NULL && !is_processed(kind) && (name = GENERAL_NAME_new()) != NULL)
-            name->type = kind; /* which is all that counts of it */
+        GENERAL_NAME *name = name_of(any);
         if (name == NULL || sk_GENERAL_NAME_push(names, name) == 0)
             cert->fault = "the subjectAltName is damaged";
     }
@@ -102,19 +121,72 @@ static GENERAL_NAMES *read_names(struct oracle_cert *cert)
     return names;
 }
 
+/* A subtree; one whose base is of a kind that RFC 5280 does not have stays without a kind, and constrains no
+ * name. NULL: it is damaged. */
+static GENERAL_SUBTREE *subtree_of(const ASN1_TYPE *subtree)
+{
+    const uint8_t *from = subtree->type == V_ASN1_SEQUENCE ? subtree->value.sequence->data : NULL;
+    const uint8_t *whole = from;
+    int len = from == NULL ? 0 : subtree->value.sequence->length;
+    ASN1_SEQUENCE_ANY *parts = from == NULL ? NULL : d2i_ASN1_SEQUENCE_ANY(NULL, &from, len);
+    GENERAL_SUBTREE *out = NULL;
+
+    if (sk_ASN1_TYPE_num(parts) > 0 && kind_of(sk_ASN1_TYPE_value(parts, 0)) < 0)
+        out = GENERAL_SUBTREE_new();
+    else if (parts != NULL)
+        out = (GENERAL_SUBTREE *)ASN1_item_d2i(NULL, &whole, len, ASN1_ITEM_rptr(GENERAL_SUBTREE));
+    sk_ASN1_TYPE_pop_free(parts, ASN1_TYPE_free);
+    return out;
+}
+
+/* [0] or [1] IMPLICIT GeneralSubtrees. */
+static STACK_OF(GENERAL_SUBTREE) * read_subtrees(struct oracle_cert *cert, const ASN1_TYPE *any)
+{
+    int len = ASN1_STRING_length(any->value.asn1_string);
+    uint8_t *copy = OPENSSL_memdup(ASN1_STRING_get0_data(any->value.asn1_string), (size_t)len);
+    const uint8_t *from = copy;
+    copy[0] = V_ASN1_SEQUENCE | V_ASN1_CONSTRUCTED;
+    ASN1_SEQUENCE_ANY *list = d2i_ASN1_SEQUENCE_ANY(NULL, &from, len);
+    STACK_OF(GENERAL_SUBTREE) *subtrees = sk_GENERAL_SUBTREE_new_null();
+
+    if (list == NULL)
+        cert->fault = "the name constraints are damaged";
+    for (int i = 0; i < sk_ASN1_TYPE_num(list); i++) {
+        GENERAL_SUBTREE *subtree = subtree_of(sk_ASN1_TYPE_value(list, i));
+        if (subtree == NULL || sk_GENERAL_SUBTREE_push(subtrees, subtree) == 0)
+            cert->fault = "the name constraints are damaged";
+    }
+    sk_ASN1_TYPE_pop_free(list, ASN1_TYPE_free);
+    OPENSSL_free(copy);
+    return subtrees;
+}
+
+static NAME_CONSTRAINTS *read_constraints(struct oracle_cert *cert)
+{
+    ASN1_SEQUENCE_ANY *list = list_of(cert, NID_name_constraints);
+    NAME_CONSTRAINTS *out = list == NULL ? NULL : NAME_CONSTRAINTS_new();
+
+    for (int i = 0; i < sk_ASN1_TYPE_num(list); i++) {
+        const ASN1_TYPE *any = sk_ASN1_TYPE_value(list, i);
+        uint8_t tag = any->type == V_ASN1_OTHER ? ASN1_STRING_get0_data(any->value.asn1_string)[0]
+                                                : 0;
+        if (tag == 0xa0 && i == 0)
+            out->permittedSubtrees = read_subtrees(cert, any);
+        else if (tag == 0xa1 && out->excludedSubtrees == NULL)
+            out->excludedSubtrees = read_subtrees(cert, any);
+        else
+            cert->fault = "the name constraints are damaged";
+    }
+    sk_ASN1_TYPE_pop_free(list, ASN1_TYPE_free);
+    return out;
+}
+
 /* Only the identifiers: what a policy says beside them is for people (4.2.1.4), and may be damaged. */
 static CERTIFICATEPOLICIES *read_policies(struct oracle_cert *cert)
 {
-    int at = X509_get_ext_by_NID(cert->x509, NID_certificate_policies, -1);
-    if (at < 0)
-        return NULL;
-    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert->x509, at));
-    const uint8_t *der = value->data;
-    ASN1_SEQUENCE_ANY *list = d2i_ASN1_SEQUENCE_ANY(NULL, &der, value->length);
-    CERTIFICATEPOLICIES *policies = sk_POLICYINFO_new_null();
+    ASN1_SEQUENCE_ANY *list = list_of(cert, NID_certificate_policies);
+    CERTIFICATEPOLICIES *policies = list == NULL ? NULL : sk_POLICYINFO_new_null();
 
-    if (list == NULL || sk_ASN1_TYPE_num(list) == 0 || der != value->data + value->length)
-        cert->fault = "the certificate policies are damaged";
     for (int i = 0; i < sk_ASN1_TYPE_num(list); i++) {
         const ASN1_TYPE *one = sk_ASN1_TYPE_value(list, i);
         const uint8_t *from = one->type == V_ASN1_SEQUENCE ? one->value.sequence->data : NULL;
@@ -177,15 +249,15 @@ static const char *qualifier_fault(const struct oracle_cert *cert)
 
 static void read_extensions(struct oracle_cert *cert)
 {
-    cert->basic = decode(cert, NID_basic_constraints, NULL);
-    cert->key_usage = decode(cert, NID_key_usage, NULL);
-    cert->usages = decode(cert, NID_ext_key_usage, NULL);
+    cert->basic = decode(cert, NID_basic_constraints);
+    cert->key_usage = decode(cert, NID_key_usage);
+    cert->usages = decode(cert, NID_ext_key_usage);
     cert->names = read_names(cert);
-    cert->constraints = decode(cert, NID_name_constraints, &cert->has_critical_constraints);
+    cert->constraints = read_constraints(cert);
     cert->policies = read_policies(cert);
-    cert->mappings = decode(cert, NID_policy_mappings, NULL);
-    cert->policy_constraints = decode(cert, NID_policy_constraints, NULL);
-    cert->inhibit_any = decode(cert, NID_inhibit_any_policy, NULL);
+    cert->mappings = decode(cert, NID_policy_mappings);
+    cert->policy_constraints = decode(cert, NID_policy_constraints);
+    cert->inhibit_any = decode(cert, NID_inhibit_any_policy);
     if (cert->fault == NULL)
         cert->fault = form_fault(cert);
     if (cert->fault == NULL)

@@ -19,7 +19,6 @@ struct oracle_cert {
     EXTENDED_KEY_USAGE *usages;
     GENERAL_NAMES *names;
     NAME_CONSTRAINTS *constraints;
-    bool has_critical_constraints;
     CERTIFICATEPOLICIES *policies;
     POLICY_MAPPINGS *mappings;
     POLICY_CONSTRAINTS *policy_constraints;
