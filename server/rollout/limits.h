@@ -10,7 +10,8 @@
 /* Devices that an operator excludes one by one, of one rollout: with more of them the bundle is at fault, or the group. */
 #define HF_ROLLOUT_EXCLUDED_MAX 1000
 
-/* The devices whose sentences are compared for the reason of a pause, and bytes of one sentence and of the names in it: the reason has HF_ROLLOUT_REASON_MAX in all. */
+/* The devices whose sentences are compared for the reason of a pause, and bytes of one sentence and of the names in
+ * it: the reason has HF_ROLLOUT_REASON_MAX in all. */
 #define HF_ROLLOUT_CAUSE_DEVICES 200u
 #define HF_ROLLOUT_CAUSE_TEXT 160u
 #define HF_ROLLOUT_CAUSE_NAME 100u
