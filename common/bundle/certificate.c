@@ -174,11 +174,12 @@ static bool read_extension(const struct hf_x509_extension *e, struct hf_certific
     case KEY_USAGE:
         return read_key_usage(e->content, cert);
     case SUBJECT_ALT_NAME:
-        return read_list(e->content, 0, &cert->alt_names);
+        return hf_der_is_canonical(e->content) && read_list(e->content, 0, &cert->alt_names);
     case BASIC_CONSTRAINTS:
         return read_basic_constraints(e->content, cert);
     case NAME_CONSTRAINTS:
-        return take_only(e->content, HF_DER_SEQUENCE, &cert->constraints) &&
+        return hf_der_is_canonical(e->content) &&
+               take_only(e->content, HF_DER_SEQUENCE, &cert->constraints) &&
                cert->constraints.len > 0;
     case POLICIES:
         if (e->is_critical && cert->unknown_critical.data == NULL &&

@@ -172,7 +172,7 @@ static enum place place_name(const struct hf_general_name *name, struct hf_bytes
     case HF_NAME_ADDRESS:
         return place_address(name->value, base);
     case HF_NAME_DIRECTORY:
-        if (!hf_name_is_whole(name->value) || !hf_name_is_whole(base))
+        if (!hf_name_is_whole(name->value))
             return DAMAGED;
         switch (hf_name_in_subtree(name->value, base)) {
         case HF_SUBTREE_OUTSIDE:
@@ -217,17 +217,32 @@ static bool take_subtree(struct hf_bytes *rest, struct hf_general_name *out)
     return hf_general_name_take(&name, out) && name.len == 0;
 }
 
-/* Pay for a look at `base` for `name`: a comparison reads both, and they may be long. */
-static bool pay(unsigned *budget, const struct hf_general_name *name,
-                const struct hf_general_name *base)
+/* Pay for a look at a subtree, and for the bytes of names that are read for it: they may be long. */
+static bool pay(unsigned *budget, enum hf_name_kind kind, size_t n_read)
 {
-    size_t n_read = base->kind == name->kind ? name->value.len + base->value.len : 0;
-    size_t price = 1 + n_read / (name->kind == HF_NAME_DIRECTORY ? HF_CONSTRAINT_DIRECTORY_BYTES
-                                                                 : HF_CONSTRAINT_BYTES);
+    size_t price = 1 + n_read / (kind == HF_NAME_DIRECTORY ? HF_CONSTRAINT_DIRECTORY_BYTES
+                                                           : HF_CONSTRAINT_BYTES);
     bool is_enough = price <= *budget;
 
     *budget -= is_enough ? (unsigned)price : *budget;
     return is_enough;
+}
+
+/* All are read before any decides, so that none is damaged behind the one that does. */
+static enum hf_constraint_verdict check_form(struct hf_bytes subtrees, unsigned *budget)
+{
+    struct hf_general_name base;
+
+    while (subtrees.len > 0) {
+        if (!take_subtree(&subtrees, &base))
+            return HF_CONSTRAINT_DAMAGED;
+        const bool is_read = base.kind == HF_NAME_DIRECTORY;
+        if (!pay(budget, base.kind, is_read ? base.value.len : 0))
+            return HF_CONSTRAINT_TOO_MANY;
+        if (is_read && !hf_name_is_whole(base.value))
+            return HF_CONSTRAINT_DAMAGED;
+    }
+    return HF_CONSTRAINT_ALLOWS;
 }
 
 /* A name must be within one of the permitted subtrees of its kind, where there are any, and touch none
@@ -238,12 +253,11 @@ static enum hf_constraint_verdict find(const struct check *check, struct hf_byte
     struct hf_general_name base;
     bool is_constrained = false;
 
-    while (subtrees.len > 0) {
-        if (!take_subtree(&subtrees, &base))
-            return HF_CONSTRAINT_DAMAGED;
-        if (!pay(check->budget, name, &base))
+    while (take_subtree(&subtrees, &base)) {
+        const bool is_read = base.kind == name->kind;
+        if (!pay(check->budget, base.kind, is_read ? name->value.len + base.value.len : 0))
             return HF_CONSTRAINT_TOO_MANY;
-        if (base.kind != name->kind)
+        if (!is_read)
             continue;
         is_constrained = true;
         enum place place = place_name(name, base.value);
@@ -338,7 +352,11 @@ enum hf_constraint_verdict hf_constraints_check(const struct hf_certificate *ca,
         return HF_CONSTRAINT_ALLOWS;
     if (!read_constraints(ca->constraints, &check))
         return HF_CONSTRAINT_DAMAGED;
-    enum hf_constraint_verdict verdict = check_subject(&check, cert);
+    enum hf_constraint_verdict verdict = check_form(check.permitted, budget);
+    if (verdict == HF_CONSTRAINT_ALLOWS)
+        verdict = check_form(check.excluded, budget);
+    if (verdict == HF_CONSTRAINT_ALLOWS)
+        verdict = check_subject(&check, cert);
     while (verdict == HF_CONSTRAINT_ALLOWS && rest.len > 0)
         verdict = hf_general_name_take(&rest, &own) ? check_name(&check, own.kind, own.value)
                                                     : HF_CONSTRAINT_DAMAGED;

@@ -90,20 +90,6 @@ static bool oracle_is_signed(X509 *cert, EVP_PKEY *key)
 
 /* ---- the comparison -------------------------------------------------------------------------------- */
 
-/* OpenSSL takes any byte for a BOOLEAN, and writes it again as it was. */
-static bool has_odd_boolean(struct hf_bytes der)
-{
-    static struct der_tree tree;
-    bool has = false, is_walked = der_walk(der, &tree);
-
-    for (size_t i = 0; is_walked && i < tree.n; i++) {
-        const struct der_node *n = &tree.nodes[i];
-        has = has || (n->tag == 0x01 && n->end - n->body == 1 && der.data[n->body] != 0 &&
-                      der.data[n->body] != 0xff);
-    }
-    return has;
-}
-
 /* Holdfast reads DER only, and OpenSSL more: there the oracle may accept what Holdfast refuses. */
 static bool is_der(struct hf_bytes der)
 {
@@ -144,7 +130,7 @@ static bool is_der(struct hf_bytes der)
     return is;
 }
 
-/* OpenSSL passes over parts of a name that are empty. */
+/* OpenSSL passes over parts of a name that are empty, and takes a part with two attributes of one type. */
 static bool is_plain_name(const X509_NAME *name)
 {
     X509_NAME *made = X509_NAME_new();
@@ -157,6 +143,11 @@ static bool is_plain_name(const X509_NAME *name)
         bool is_first = i == 0 || X509_NAME_ENTRY_set(entry) !=
                                       X509_NAME_ENTRY_set(X509_NAME_get_entry(name, i - 1));
         is = X509_NAME_add_entry(made, entry, -1, is_first ? 0 : -1) == 1;
+        for (int k = 0; is && k < i; k++) {
+            const X509_NAME_ENTRY *other = X509_NAME_get_entry(name, k);
+            is = X509_NAME_ENTRY_set(entry) != X509_NAME_ENTRY_set(other) ||
+                 OBJ_cmp(X509_NAME_ENTRY_get_object(entry), X509_NAME_ENTRY_get_object(other)) != 0;
+        }
     }
     is = is && X509_NAME_get0_der(made, &again, &again_len) == 1 && again_len == der_len &&
          memcmp(again, der, der_len) == 0;
@@ -168,7 +159,7 @@ static bool is_plain(struct hf_bytes der)
 {
     struct oracle_cert cert;
     oracle_cert_read(der.data, der.len, &cert);
-    bool is = cert.x509 != NULL && !has_odd_boolean(der) && is_der(der) &&
+    bool is = cert.x509 != NULL && is_der(der) &&
               is_plain_name(X509_get_subject_name(cert.x509)) &&
               is_plain_name(X509_get_issuer_name(cert.x509));
     oracle_cert_free(&cert);

@@ -142,6 +142,40 @@ static void a_damaged_directory_name_constrains_nothing_away(void **state)
     hf_buf_free(&constraints);
 }
 
+/* The first of two permitted subtrees holds the name. */
+static void a_subtree_is_damaged_behind_the_one_that_decides(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t tag;
+        struct hf_bytes name;
+        enum hf_constraint_verdict verdict;
+    } cases[] = {
+        {DNS, OID("b.example"), HF_CONSTRAINT_ALLOWS},
+        {0xA2, OID("\x05\x00"), HF_CONSTRAINT_DAMAGED}, /* text is not constructed */
+        {0xA4, OID("\x30\x00"), HF_CONSTRAINT_ALLOWS},
+        {0xA4, OID("\x30\x04\x31\x02\x30\x00"), HF_CONSTRAINT_DAMAGED}, /* no type, no value */
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hf_buf bases[2] = {{0}}, subtrees = {0}, list = {0}, constraints = {0}, names = {0};
+
+        put_text(&bases[0], DNS, "a.example");
+        pki_put(&bases[1], cases[i].tag, cases[i].name);
+        for (size_t k = 0; k < 2; k++)
+            pki_put(&subtrees, 0x30, hf_buf_bytes(&bases[k]));
+        pki_put(&list, 0xA0, hf_buf_bytes(&subtrees));
+        pki_put(&constraints, 0x30, hf_buf_bytes(&list));
+        pki_put(&names, 0x30, hf_buf_bytes(&bases[0]));
+        assert_int_equal(check(hf_buf_bytes(&constraints), hf_buf_bytes(&names), "O=Leaf", false,
+                               true, MANY),
+                         cases[i].verdict);
+        struct hf_buf *all[] = {&bases[0], &bases[1], &subtrees, &list, &constraints, &names};
+        for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
+            hf_buf_free(all[k]);
+    }
+}
+
 /* Long names, and constraints on other kinds of names, take time as well. */
 static void every_look_is_paid_for(void **state)
 {
@@ -191,7 +225,8 @@ static void directory_names_cost_more(void **state)
     pki_put(&directory, 0xA4, hf_buf_bytes(&name));
     pki_put(&names, 0x30, hf_buf_bytes(&directory));
     const size_t own = sizeof "\x30\x0F\x31\x0D\x30\x0B\x06\x03\x55\x04\x0A\x0C\x04Leaf" - 1;
-    const unsigned price = (unsigned)((own + base.len) / 4 + 1 + (name.len + base.len) / 4 + 1);
+    const unsigned price = (unsigned)(base.len / 4 + 1 + (own + base.len) / 4 + 1 +
+                                      (name.len + base.len) / 4 + 1);
     assert_int_equal(check(hf_buf_bytes(&constraints), hf_buf_bytes(&names), "O=Leaf", false, true,
                            MANY / 2 * price),
                      HF_CONSTRAINT_ALLOWS);
@@ -211,6 +246,7 @@ int main(void)
         cmocka_unit_test(wildcards_meet_constraints_with_and_without_a_dot),
         cmocka_unit_test(common_names_of_a_server_are_names),
         cmocka_unit_test(a_damaged_directory_name_constrains_nothing_away),
+        cmocka_unit_test(a_subtree_is_damaged_behind_the_one_that_decides),
         cmocka_unit_test(every_look_is_paid_for),
         cmocka_unit_test(directory_names_cost_more),
     };

@@ -486,6 +486,11 @@ static void extensions_are_der_too(void **state)
          "0405"
          "0401410500",
          false},
+        {NAME_CONSTRAINTS "0101FF",
+         "0410"
+         "300EA00C300AA40830063104" /* a directory name with an empty type */
+         "30020600",
+         false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
