@@ -10,6 +10,7 @@ import pytest
 import net_pki  # of tests/cli
 from kit import programs
 from kit.agents import PLAN, World
+from kit.processes import wait_until
 from kit.programs import BIN, environment
 from kit.runbook import commands
 
@@ -103,5 +104,6 @@ def test_a_root_is_added_and_removed(world):
         follow(world, tag, page, CERTS=" ".join(map(str, certificates)))
         world.wait("the first stage opens", state="open", stage=0)
         world.goes_on(version)
-        said = follow(world, "follow", page)
-        assert re.search(r"^state +complete$", said, re.MULTILINE) and "\nCounted 2" in said, said
+        world.service.admin("audit", "run", "ANCHOR_ENDS_BEFORE_FLEET_IS_READY")
+        wait_until(lambda: "\nCounted 2" in follow(world, "follow", page), "the devices are counted")
+        assert re.search(r"^state +complete$", follow(world, "follow", page), re.MULTILINE)

@@ -32,7 +32,8 @@ def test_every_runbook_is_listed_and_has_commands():
     assert pages == sorted(set(listed))
     for page in pages:
         text = commands(page)
-        assert any(look in text for look in ("holdfastctl check", "holdfast-admin log", "holdfast-admin rollout show"))
+        assert any(look in text for look in ("holdfastctl check", "holdfastctl plan", "holdfast-admin log",
+                                             "holdfast-admin rollout show"))
 
 
 @pytest.mark.parametrize("roles", [("timestamp",), ("snapshot", "timestamp")],
