@@ -159,8 +159,7 @@ static bool is_plain(struct hf_bytes der)
 {
     struct oracle_cert cert;
     oracle_cert_read(der.data, der.len, &cert);
-    bool is = cert.x509 != NULL && is_der(der) &&
-              is_plain_name(X509_get_subject_name(cert.x509)) &&
+    bool is = cert.x509 != NULL && is_der(der) && is_plain_name(X509_get_subject_name(cert.x509)) &&
               is_plain_name(X509_get_issuer_name(cert.x509));
     oracle_cert_free(&cert);
     return is;
