@@ -174,6 +174,7 @@ static enum hf_err parse(struct hf_bytes der, bool is_sent, struct hf_cert *out,
     cert.is_ca = hf_certificate_is_issuer(&read, false);
     cert.allows_server_auth = hf_certificate_allows_server_auth(&read);
     cert.has_name_constraints = read.constraints.data != NULL;
+    cert.has_critical_constraints = read.has_critical_constraints;
     cert.is_self_issued = read.is_self_issued;
     *out = cert;
 out:

@@ -41,6 +41,7 @@ struct hf_cert {
     bool is_ca;                 /* basicConstraints cA, and keyCertSign where keyUsage is present */
     bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth */
     bool has_name_constraints;
+    bool has_critical_constraints; /* on names or policies: older clients do not support it */
     bool is_self_issued; /* subject equals issuer (hf_name_equal) */
 };
 

@@ -167,8 +167,13 @@ static bool read_extension(const struct hf_x509_extension *e, struct hf_certific
 {
     static const uint8_t id_ce[] = {0x55, 0x1D};
     bool is_id_ce = e->oid.len == sizeof id_ce + 1 && memcmp(e->oid.data, id_ce, 2) == 0;
+    const uint8_t which = is_id_ce ? e->oid.data[sizeof id_ce] : 0;
 
-    switch (is_id_ce ? e->oid.data[sizeof id_ce] : 0) {
+    cert->has_critical_constraints |= e->is_critical &&
+                                      (which == NAME_CONSTRAINTS || which == POLICIES ||
+                                       which == POLICY_MAPPINGS || which == POLICY_CONSTRAINTS ||
+                                       which == INHIBIT_ANY_POLICY);
+    switch (which) {
     case SUBJECT_KEY_ID:
         return take_only(e->content, HF_DER_OCTET_STRING, &cert->subject_key_id);
     case KEY_USAGE:

@@ -29,6 +29,7 @@ struct hf_certificate {
     struct hf_bytes subject_key_id;
     struct hf_bytes authority_key_id; /* its keyIdentifier */
     struct hf_bytes unknown_critical; /* the OBJECT IDENTIFIER of the first one */
+    bool has_critical_constraints;    /* on names or policies */
 
     bool has_key_usage;
     unsigned key_usage; /* MBEDTLS_X509_KU_… */

@@ -72,6 +72,13 @@ enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_lin
                                "with the same software skip it",
                                bundle->skipped[i].subject, bundle->skipped[i].what));
     for (size_t i = 0; i < bundle->n_anchors; i++)
+        if (bundle->anchors[i].cert.has_critical_constraints)
+            HF_TRY(hf_findings_add(out, HF_LINT_ANCHOR_UNUSABLE, line->where, why,
+                                   "\"%s\" has critical constraints on names or policies: "
+                                   "devices with an older Holdfast do not support it and "
+                                   "skip it; update them first",
+                                   bundle->anchors[i].cert.subject));
+    for (size_t i = 0; i < bundle->n_anchors; i++)
         n_keys += hf_bundle_find_key(bundle, bundle->anchors[i].cert.spki_sha256) ==
                   &bundle->anchors[i];
     if (n_keys <= 1)
