@@ -42,7 +42,7 @@ struct hf_cert {
     bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth */
     bool has_name_constraints;
     bool has_critical_constraints; /* on names or policies: older clients do not support it */
-    bool is_self_issued; /* subject equals issuer (hf_name_equal) */
+    bool is_self_issued;           /* subject equals issuer (hf_name_equal) */
 };
 
 /**

@@ -237,7 +237,7 @@ def limited(folder, name, *extensions):
                .not_valid_before(NOW - 10 * DAY).not_valid_after(NOW + 3650 * DAY)
                .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True))
     for extension in extensions:
-        builder = builder.add_extension(extension, critical=False)
+        builder = builder.add_extension(extension, critical=critical)
     root.cert = builder.sign(root.key, hashes.SHA256())
     net_pki.write_pem(root.file, root.cert)
     return root
@@ -262,3 +262,10 @@ def test_limits_that_a_ca_has_set_itself(p, b, tmp_path, extensions, expected):
         out = ctl.ok("lint", "--set", "roots", "--lead", "0", *more)
         assert {code for code in codes if f"warning {code} (" in out} == expected
         assert all('CN=Factory" ' in line for line in out.splitlines() if any(c in line for c in codes))
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_older_devices_skip_a_root_with_critical_constraints(p, b, tmp_path, critical):
+    root = limited(tmp_path, "Factory", NAMES, critical=critical)
+    said = p.add(root.file, b.file)
+    assert ('anchor-unusable (roots/full 1): "CN=Factory" has critical constraints' in said) == critical
