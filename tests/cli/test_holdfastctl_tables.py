@@ -229,7 +229,7 @@ def test_a_table_of_ones_own_may_say_how_old_it_is(p, a, tmp_path):
 
 # ---- what a CA says of itself ---------------------------------------------------------------------
 
-def limited(folder, name, *extensions):
+def limited(folder, name, *extensions, critical=False):
     """A root with these extensions, in a file."""
     root = Root(folder, name)
     builder = (x509.CertificateBuilder().subject_name(root.subject).issuer_name(root.subject)
