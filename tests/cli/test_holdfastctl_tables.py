@@ -268,4 +268,4 @@ def test_limits_that_a_ca_has_set_itself(p, b, tmp_path, extensions, expected):
 def test_older_devices_skip_a_root_with_critical_constraints(p, b, tmp_path, critical):
     root = limited(tmp_path, "Factory", NAMES, critical=critical)
     said = p.add(root.file, b.file)
-    assert ('anchor-unusable (roots/full 1): "CN=Factory" has critical constraints' in said) == critical
+    assert ('anchor-unusable (roots/full 1): "O=Holdfast Test, CN=Factory" has critical constraints' in said) == critical
