@@ -2,7 +2,6 @@
 
 #include "common/bundle/algorithms.h"
 #include "common/bundle/der.h"
-#include "common/bundle/x509.h"
 
 #include <mbedtls/ecp.h>
 #include <mbedtls/error.h>

@@ -4,8 +4,6 @@
 #include "common/bundle/der.h"
 #include "common/bundle/distinguished_name.h"
 
-#include <mbedtls/x509.h>
-
 #include <limits.h>
 #include <string.h>
 
@@ -310,4 +308,17 @@ bool hf_certificate_has_other_key_id(const struct hf_certificate *issuer,
 {
     return issuer->subject_key_id.len > 0 && child->authority_key_id.len > 0 &&
            !hf_bytes_equal(issuer->subject_key_id, child->authority_key_id);
+}
+
+static int accept_extension(void *ctx, const mbedtls_x509_crt *crt, const mbedtls_x509_buf *oid,
+                            int is_critical, const unsigned char *p, const unsigned char *end)
+{
+    (void)ctx, (void)crt, (void)oid, (void)is_critical, (void)p, (void)end;
+    return 0;
+}
+
+int hf_x509_parse(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy)
+{
+    return mbedtls_x509_crt_parse_der_with_ext_cb(crt, der.data, der.len, has_copy,
+                                                  accept_extension, NULL);
 }

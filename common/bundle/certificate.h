@@ -7,6 +7,8 @@
 
 #include "common/bundle/x509_form.h"
 
+#include <mbedtls/x509_crt.h>
+
 #define HF_CERT_EXTENSIONS_MAX 64 /* of one certificate; real ones have a dozen */
 #define HF_CERT_SERIAL_MAX 21     /* bytes: 20 (RFC 5280, 4.1.2.2) and the sign */
 
@@ -59,5 +61,10 @@ HF_MUST_USE bool hf_certificate_allows_server_auth(const struct hf_certificate *
  *  `child` (4.2.1.1)? They are a hint for the search, and no reason to refuse. */
 HF_MUST_USE bool hf_certificate_has_other_key_id(const struct hf_certificate *issuer,
                                                  const struct hf_certificate *child);
+
+/** For Mbed TLS: parse one that the verifier judges, into an empty `crt`. Extensions are the verifier's, so
+ *  critical ones that Mbed TLS does not know are no reason to refuse. With `has_copy` the bytes are copied. 0, or
+ *  an error of Mbed TLS. */
+HF_MUST_USE int hf_x509_parse(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy);
 
 #endif

@@ -14,6 +14,7 @@ import pytest
 from kit import client_pki, compromise, roots
 from kit.compromise import A
 from kit.events import Stream
+from kit.load import Load
 from kit.service import HOST
 from kit.signer import encoded
 
@@ -27,34 +28,6 @@ def service(processes, folder, publisher):
     yield made
     assert made.server.stop() == 0, made.server.err
     assert made.signer.stop() == 0
-
-
-class Load:
-    """Threads that each do one thing, at least once, until the time is over."""
-
-    def __init__(self):
-        self.end = time.monotonic() + SECONDS
-        self.failures, self.rounds, self.threads = [], {}, []
-
-    def add(self, act, *args):
-        self.threads.append(threading.Thread(target=self._repeat, args=(act, *args)))
-        self.threads[-1].start()
-
-    def _repeat(self, act, *args):
-        try:
-            is_over = False
-            while not is_over:
-                act(*args)
-                self.rounds[act.__name__] = self.rounds.get(act.__name__, 0) + 1
-                is_over = time.monotonic() > self.end
-        except Exception as e:
-            self.failures.append((act.__name__, e))
-            raise
-
-    def wait(self):
-        for thread in self.threads:
-            thread.join()
-        assert self.failures == []
 
 
 class Fleet:
@@ -172,7 +145,7 @@ class Fleet:
 
 
 def test_all_threads_while_everything_changes(service, client, folder):
-    fleet, load = Fleet(service, client, folder), Load()
+    fleet, load = Fleet(service, client, folder), Load(SECONDS)
     token = client.call("POST", "/v1/tokens", {"name": "seer", "role": "viewer"}).json["token"]
     devices = [fleet.enrolled() for _ in range(3)]
     for act in (fleet.connect, fleet.fetch, fleet.resume):

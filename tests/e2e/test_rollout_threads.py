@@ -4,38 +4,13 @@ import itertools
 import os
 import random
 import signal
-import threading
 import time
 
+from kit.load import Load
 from kit.rollout_fleet import ROLLOUT, Fleet
 
 SECONDS = 60 if os.environ.get("HOLDFAST_LONG") else 8
 KINDS = ("announce", "swapped", "confirmed", "current", "failed", "rolled-back", "refused")
-
-
-class Storm:
-    """Threads that each do one thing again and again until the time is over."""
-
-    def __init__(self):
-        self.end, self.failures, self.rounds, self.threads = time.monotonic() + SECONDS, [], {}, []
-
-    def add(self, act, *args):
-        self.threads.append(threading.Thread(target=self._repeat, args=(act, *args)))
-        self.threads[-1].start()
-
-    def _repeat(self, act, *args):
-        try:
-            while time.monotonic() < self.end:
-                act(*args)
-                self.rounds[act.__name__] = self.rounds.get(act.__name__, 0) + 1
-        except Exception as e:
-            self.failures.append((act.__name__, e))
-            raise
-
-    def wait(self):
-        for thread in self.threads:
-            thread.join()
-        assert self.failures == []
 
 
 def test_all_at_once(processes, folder):
@@ -55,7 +30,7 @@ def test_all_at_once(processes, folder):
         time.sleep(0.2)
 
     def exclude_and_include():
-        body = {"account": "pumps", "device": "pump-1", "reason": "a storm"}
+        body = {"account": "pumps", "device": "pump-1", "reason": "a load"}
         for entry in fleet.client.call("POST", f"{ROLLOUT}/2/excluded", body).json["excluded"]:
             gone = fleet.client.call("DELETE", f"{ROLLOUT}/2/excluded/{entry['id']}", If_Match="*")
             assert gone.status == 204, gone.raw
@@ -72,16 +47,16 @@ def test_all_at_once(processes, folder):
         fleet.service.server.signal(signal.SIGHUP)
         time.sleep(0.3)
 
-    storm = Storm()
+    load = Load(SECONDS)
     for device in fleet.lab + fleet.others:
-        storm.add(report, device)
-    storm.add(operate, itertools.cycle(("pause", "resume", "promote")))
-    storm.add(exclude_and_include)
-    storm.add(look)
-    storm.add(look)
-    storm.add(read_again)
-    storm.wait()
-    assert set(storm.rounds) == {"report", "operate", "exclude_and_include", "look", "read_again"}
+        load.add(report, device)
+    load.add(operate, itertools.cycle(("pause", "resume", "promote")))
+    load.add(exclude_and_include)
+    load.add(look)
+    load.add(look)
+    load.add(read_again)
+    load.wait()
+    assert set(load.rounds) == {"report", "operate", "exclude_and_include", "look", "read_again"}
     assert 200 in signed and len(found) > 1, (signed, found)
     assert fleet.act("abort").status == 200
     fleet.wait("it is aborted", state="aborted")

@@ -1,6 +1,6 @@
 #include "tests/support/tls_pair.h"
 
-#include "common/bundle/x509.h"
+#include "common/bundle/certificate.h"
 #include "tests/support/check.h"
 
 #include <psa/crypto.h>

@@ -8,7 +8,6 @@
 #include "common/base/limits.h"
 #include "common/base/plaintext.h"
 #include "common/base/timetext.h"
-#include "common/bundle/x509.h"
 
 #include <mbedtls/ecp.h>
 #include <mbedtls/error.h>
@@ -148,6 +147,18 @@ enum hf_err hf_identity_renewal_sign(mbedtls_pk_context *old_key, struct hf_byte
                : hf_fail(why, HF_E_MEMORY, "out of memory for a renewal");
 }
 
+static bool take_time(const mbedtls_x509_time *time, int64_t *out_s)
+{
+    return hf_time_from_civil(time->year, time->mon, time->day, time->hour, time->min, time->sec,
+                              out_s);
+}
+
+static bool is_ca(const mbedtls_x509_crt *crt)
+{
+    return mbedtls_x509_crt_get_ca_istrue(crt) == 1 &&
+           mbedtls_x509_crt_check_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+}
+
 enum hf_err hf_identity_describe(const mbedtls_x509_crt *chain, struct hf_credential *out,
                                  struct hf_why *why)
 {
@@ -157,8 +168,8 @@ enum hf_err hf_identity_describe(const mbedtls_x509_crt *chain, struct hf_creden
     if (mbedtls_x509_dn_gets(made.subject, sizeof made.subject, &chain->subject) < 0)
         (void)snprintf(made.subject, sizeof made.subject, "(a subject too long to show)");
     hf_text_sanitize(made.subject);
-    if (!hf_x509_time(&chain->valid_from, &made.not_before_s) ||
-        !hf_x509_time(&chain->valid_to, &made.not_after_s) || made.not_after_s < made.not_before_s)
+    if (!take_time(&chain->valid_from, &made.not_before_s) ||
+        !take_time(&chain->valid_to, &made.not_after_s) || made.not_after_s < made.not_before_s)
         return hf_fail(why, HF_E_FORMAT, "the certificate has dates that do not exist");
     *out = made;
     return HF_OK;
@@ -174,7 +185,7 @@ static enum hf_err check(const mbedtls_x509_crt *chain, const mbedtls_pk_context
     if (!hf_client_key_is_of(key, &chain->pk))
         return hf_fail(why, HF_E_KEY,
                        "the certificate is for another key than the one in the request");
-    if (hf_x509_is_ca(chain) ||
+    if (is_ca(chain) ||
         mbedtls_x509_crt_check_extended_key_usage(chain, MBEDTLS_OID_CLIENT_AUTH,
                                                   MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH)) != 0)
         return hf_fail(why, HF_E_POLICY,

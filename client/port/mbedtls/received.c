@@ -1,6 +1,6 @@
 #include "client/port/mbedtls/received.h"
 
-#include "common/bundle/x509.h"
+#include "common/bundle/certificate.h"
 
 #include <mbedtls/platform.h>
 

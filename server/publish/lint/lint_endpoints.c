@@ -2,7 +2,7 @@
 
 #include "common/base/plaintext.h"
 #include "common/bundle/pem.h"
-#include "common/bundle/x509.h"
+#include "common/bundle/certificate.h"
 #include "common/os/file_util.h"
 
 #include <stdlib.h>
