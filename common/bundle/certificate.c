@@ -4,6 +4,8 @@
 #include "common/bundle/der.h"
 #include "common/bundle/distinguished_name.h"
 
+#include <mbedtls/platform.h>
+
 #include <limits.h>
 #include <string.h>
 
@@ -321,4 +323,13 @@ int hf_x509_parse(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy)
 {
     return mbedtls_x509_crt_parse_der_with_ext_cb(crt, der.data, der.len, has_copy,
                                                   accept_extension, NULL);
+}
+
+mbedtls_x509_crt *hf_x509_new(void)
+{
+    mbedtls_x509_crt *crt = mbedtls_calloc(1, sizeof *crt);
+
+    if (crt != NULL)
+        mbedtls_x509_crt_init(crt);
+    return crt;
 }

@@ -67,4 +67,8 @@ HF_MUST_USE bool hf_certificate_has_other_key_id(const struct hf_certificate *is
  *  an error of Mbed TLS. */
 HF_MUST_USE int hf_x509_parse(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy);
 
+/** An empty one. A CA callback that answers with it says that there is no path, so that Mbed TLS searches for none
+ *  (deploy/mbedtls-7-end-of-search.patch), and frees it. NULL: no memory. */
+HF_MUST_USE mbedtls_x509_crt *hf_x509_new(void);
+
 #endif

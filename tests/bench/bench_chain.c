@@ -75,12 +75,10 @@ static void parse(const struct list *list, enum side side, mbedtls_x509_crt *out
 static bool verify(struct world_of_anchors *w, enum side side, mbedtls_x509_crt *list)
 {
     uint32_t flags = 0;
-    int code = side == OURS
-                   ? mbedtls_x509_crt_verify_with_ca_cb(list, hf_trust_store_candidates, w->store,
-                                                        &mbedtls_x509_crt_profile_default, TLS_HOST,
-                                                        &flags, hf_trust_store_verify, w->store)
-                   : mbedtls_x509_crt_verify(list, &w->trusted, NULL, TLS_HOST, &flags, NULL, NULL);
-    return code == 0 && flags == 0;
+
+    if (side == OURS)
+        return world_verify_list(w->store, list);
+    return mbedtls_x509_crt_verify(list, &w->trusted, NULL, TLS_HOST, &flags, NULL, NULL) == 0;
 }
 
 /* ---- valid chains ------------------------------------------------------------------------------------ */

@@ -111,3 +111,20 @@ uint32_t world_verdict(struct world *w, const struct world_chain *chain)
 {
     return world_verdict_for_key(w, chain, &w->leaf);
 }
+
+bool world_verify_list(struct hf_trust_store *store, mbedtls_x509_crt *list)
+{
+    mbedtls_ssl_config config;
+    struct hf_why why = {0};
+    uint32_t flags = 0;
+
+    mbedtls_ssl_config_init(&config);
+    CHECK_OK(hf_trust_store_bind(store, &config, &why));
+    int code = mbedtls_x509_crt_verify_with_ca_cb(list, config.MBEDTLS_PRIVATE(f_ca_cb),
+                                                  config.MBEDTLS_PRIVATE(p_ca_cb),
+                                                  &mbedtls_x509_crt_profile_default, TLS_HOST,
+                                                  &flags, config.MBEDTLS_PRIVATE(f_vrfy),
+                                                  config.MBEDTLS_PRIVATE(p_vrfy));
+    mbedtls_ssl_config_free(&config);
+    return code == 0 && flags == 0;
+}

@@ -54,6 +54,9 @@ void world_chain_clear(struct world_chain *chain);
 void world_serve(struct world *w, struct tls_server *server, const struct world_chain *chain,
                  struct pki_key *key);
 
+/** What hf_trust_store_bind does with a list of certificates, without a handshake: is it valid? */
+bool world_verify_list(struct hf_trust_store *store, mbedtls_x509_crt *list);
+
 /** One handshake with a server that presents `chain` for w->leaf: 0, or the verification flags. */
 uint32_t world_verdict(struct world *w, const struct world_chain *chain);
 /** The same with another private key. */

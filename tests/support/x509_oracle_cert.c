@@ -92,13 +92,15 @@ static int kind_of(const ASN1_TYPE *name)
     return (tag & 0xc0) == 0x80 && (tag & 0x1f) <= GEN_RID ? tag & 0x1f : -1;
 }
 
-/* A GeneralName of a kind that RFC 5280 has. NULL: it is damaged. */
+/* A GeneralName of a kind that RFC 5280 has. A directoryName that cannot be read is kept without its value, and
+ * matters where a constraint asks for it. NULL: it is damaged. */
 static GENERAL_NAME *name_of(const ASN1_TYPE *name)
 {
     const uint8_t *from = ASN1_STRING_get0_data(name->value.asn1_string);
     GENERAL_NAME *out = d2i_GENERAL_NAME(NULL, &from, ASN1_STRING_length(name->value.asn1_string));
 
-    if (out == NULL && !is_processed(kind_of(name)) && (out = GENERAL_NAME_new()) != NULL)
+    bool is_kept = !is_processed(kind_of(name)) || kind_of(name) == GEN_DIRNAME;
+    if (out == NULL && is_kept && (out = GENERAL_NAME_new()) != NULL)
         out->type = kind_of(name); /* which is all that counts of it */
     return out;
 }
@@ -273,14 +275,21 @@ static void read_extensions(struct oracle_cert *cert)
 }
 
 /* What Holdfast lets be used: RSA from 2048 bits, and P-256, P-384, P-521 by their names (RFC 5480, 2.1.1). */
-static bool is_strong_key(EVP_PKEY *key)
+static bool is_strong_key(const X509 *x509)
 {
+    EVP_PKEY *key = X509_get0_pubkey(x509);
     char curve[32] = "", encoding[16] = "";
     size_t len;
     if (key == NULL)
         return false;
-    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA)
-        return EVP_PKEY_get_bits(key) >= 2048;
+    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
+        X509_ALGOR *algorithm = NULL;
+        int parameters = V_ASN1_UNDEF; /* RFC 3279, 2.3.1: NULL; there are keys without it too */
+        X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, X509_get_X509_PUBKEY(x509));
+        X509_ALGOR_get0(NULL, &parameters, NULL, algorithm);
+        return (parameters == V_ASN1_NULL || parameters == V_ASN1_UNDEF) &&
+               EVP_PKEY_get_bits(key) >= 2048;
+    }
     return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
            EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, encoding,
                                           sizeof encoding, NULL) == 1 &&
@@ -305,7 +314,7 @@ void oracle_cert_read(const uint8_t *der, size_t len, struct oracle_cert *out)
     }
     out->x509 = x509;
     read_extensions(out);
-    if (!is_strong_key(X509_get0_pubkey(x509)))
+    if (!is_strong_key(x509))
         out->fault = "the key is too weak or of another kind";
     ERR_clear_error();
 }

@@ -364,6 +364,8 @@ static enum match match_of(const GENERAL_NAME *name, const GENERAL_NAME *base)
         return match_uri(text_of(name->d.uniformResourceIdentifier),
                          text_of(base->d.uniformResourceIdentifier));
     case GEN_DIRNAME:
+        if (name->d.directoryName == NULL)
+            return NO_NAME;
         return match_directory(name->d.directoryName, base->d.directoryName);
     default:
         /* "either process the constraint or reject the certificate" */

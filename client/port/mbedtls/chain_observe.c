@@ -110,8 +110,9 @@ enum hf_err hf_chain_observe(const struct hf_chain *chain, const char *host,
     }
     if (is_valid_somewhere)
         seen.text[0] = '\0';
+    /* Where all of a set together are no end of the chain, none alone is. */
     for (size_t i = 0; i < n_sets; i++) {
-        for (size_t k = 0; k < sets[i].n_anchors; k++)
+        for (size_t k = 0; is_valid[i] && k < sets[i].n_anchors; k++)
             HF_TRY(try_anchor(&ctx, &sets[i].anchors[k], &seen, why));
     }
     *out = seen;

@@ -28,13 +28,8 @@ void hf_received_take_over(uint32_t *flags)
 
 int hf_received_append(struct hf_bytes der, mbedtls_x509_crt **list)
 {
-    if (*list == NULL) {
-        mbedtls_x509_crt *head = mbedtls_calloc(1, sizeof *head);
-        if (head == NULL)
-            return MBEDTLS_ERR_X509_ALLOC_FAILED;
-        mbedtls_x509_crt_init(head);
-        *list = head;
-    }
+    if (*list == NULL && (*list = hf_x509_new()) == NULL)
+        return MBEDTLS_ERR_X509_ALLOC_FAILED;
     /* The copy owns its bytes: Mbed TLS looks at it until the verification ends, and by then the anchors may
      * have been swapped. */
     return hf_x509_parse(*list, der, true);

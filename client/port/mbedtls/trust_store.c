@@ -187,12 +187,22 @@ struct hf_trust_port hf_trust_store_port(struct hf_trust_store *store)
     return (struct hf_trust_port){store, port_swap, port_set_clock_floor};
 }
 
+/* No other store is asked, so where this one has no path there is none. */
+static int candidates_alone(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
+{
+    int ret = hf_trust_store_candidates(store, child, out);
+
+    if (ret == 0 && *out == NULL)
+        *out = hf_x509_new();
+    return ret;
+}
+
 enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store, mbedtls_ssl_config *config,
                                         struct hf_trust_store_abi abi, struct hf_why *why)
 {
     HF_TRY(hf_abi_check(abi, why));
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
-    mbedtls_ssl_conf_ca_cb(config, hf_trust_store_candidates, store);
+    mbedtls_ssl_conf_ca_cb(config, candidates_alone, store);
     mbedtls_ssl_conf_verify(config, hf_trust_store_verify, store);
     return HF_OK;
 }
@@ -243,8 +253,8 @@ int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtl
     if (test != NULL)
         test->was_asked = true;
     *out = NULL;
-    /* The first question of a verification is for the server's own certificate: the verdict is made then. Where it
-     * is bad Mbed TLS asks on, for certificates further up. */
+    /* The first question of a verification is for the server's own certificate: the verdict is made then. A Mbed TLS
+     * without the patches asks on where it is bad, for certificates further up. */
     if (hf_running_continue(child) != NULL)
         return 0;
     struct hf_running *running = hf_running_find(child, now_s);

@@ -41,8 +41,8 @@ struct hf_tls_conn {
  * connections share. */
 static _Thread_local struct hf_tls_conn *in_handshake;
 
-/** The CA callback: what the server sent is judged when Mbed TLS asks for the issuer of the first. Where it
- *  asks on, the list is not valid, and no anchor would help. */
+/** The CA callback: what the server sent is judged when Mbed TLS asks for the issuer of the first. A Mbed TLS without
+ *  the patches asks on where the list is not valid, and no anchor would help. */
 static int judge_list(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct hf_tls_conn *conn = in_handshake;
@@ -61,7 +61,7 @@ static int judge_list(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
         return MBEDTLS_ERR_X509_ALLOC_FAILED;
     conn->is_judged = true;
     conn->flags = verdict.flags;
-    *out = verdict.issuer;
+    *out = verdict.is_valid ? verdict.issuer : hf_x509_new();
     return 0;
 }
 
