@@ -77,9 +77,8 @@ struct hf_rollout_verdict {
     enum hf_rollout_due due;
     int64_t stage; /* to be signed; with HF_DUE_NOTHING the one that is reached */
     enum hf_rollout_wait wait;
-    int64_t
-        next_s; /* time alone may change the verdict then; 0: only a report or a person can. Silence
-                        comes at its own time: hf_rollout_ledger_next_s */
+    int64_t next_s; /* time alone may change the verdict then; 0: only a report, a device that falls
+                       silent, or a person can */
     bool is_stalled; /* it waits for results, and has done so for too long */
 };
 

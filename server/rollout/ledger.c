@@ -393,39 +393,6 @@ struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger
     return t;
 }
 
-int64_t hf_rollout_ledger_next_s(const struct hf_rollout_ledger *ledger)
-{
-    const size_t n = ledger->plan.n_stages;
-
-    for (size_t i = ledger->n_overdue * n; i < ledger->n_buckets * n; i++)
-        if (ledger->trials[i] > 0 && i / n < BUCKETS_MAX - 1)
-            return overdue_s(ledger, i / n);
-    return 0;
-}
-
-static struct hf_rollout_entry describe(const struct hf_rollout_ledger *l, int64_t id,
-                                        uint32_t word, int64_t now_s)
-{
-    struct hf_rollout_entry entry = {.device_id = id,
-                                     .stage = stage_of(word),
-                                     .result = result_of(word)};
-
-    if (entry.result == HF_RESULT_ON_TRIAL && overdue_s(l, bucket_of(word)) <= now_s)
-        entry.result = HF_RESULT_SILENT;
-    return entry;
-}
-
-bool hf_rollout_ledger_find(const struct hf_rollout_ledger *ledger, int64_t device_id,
-                            int64_t now_s, struct hf_rollout_entry *out)
-{
-    const uint32_t *word = hf_device_map_find(&ledger->devices, device_id);
-
-    if (word == NULL || (*word & WORD_UNREPORTED) != 0)
-        return false;
-    *out = describe(ledger, device_id, *word, now_s);
-    return true;
-}
-
 struct listing {
     const struct hf_rollout_ledger *ledger;
     enum hf_rollout_result result;
@@ -438,10 +405,15 @@ struct listing {
 static bool list_one(void *ctx, int64_t id, uint32_t word)
 {
     struct listing *list = ctx;
-    const struct hf_rollout_entry entry = describe(list->ledger, id, word, list->now_s);
+    struct hf_rollout_entry entry = {.device_id = id,
+                                     .stage = stage_of(word),
+                                     .result = result_of(word)};
 
     if (list->n == list->cap)
         return false;
+    if (entry.result == HF_RESULT_ON_TRIAL &&
+        overdue_s(list->ledger, bucket_of(word)) <= list->now_s)
+        entry.result = HF_RESULT_SILENT;
     if ((word & WORD_UNREPORTED) == 0 && entry.result == list->result && entry.stage <= list->stage)
         list->out[list->n++] = entry;
     return list->n < list->cap;

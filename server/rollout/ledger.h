@@ -100,8 +100,6 @@ enum hf_rollout_counted hf_rollout_ledger_counted(const struct hf_rollout_ledger
  *  (ledger.c). A clock that goes back brings a device back on trial. */
 struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger, size_t stage,
                                                 int64_t now_s);
-/** When the next device becomes silent if it does not report; 0: none is on trial. After a tally. */
-int64_t hf_rollout_ledger_next_s(const struct hf_rollout_ledger *ledger);
 
 struct hf_rollout_entry {
     int64_t device_id;
@@ -109,9 +107,6 @@ struct hf_rollout_entry {
     enum hf_rollout_result result;
 };
 
-/** False: the device does not count. */
-HF_MUST_USE bool hf_rollout_ledger_find(const struct hf_rollout_ledger *ledger, int64_t device_id,
-                                        int64_t now_s, struct hf_rollout_entry *out);
 /** The first `cap` devices with that result, in stages 0 to `stage`, whose ids are above `after`; by id. Returns
  *  how many. Walks the devices: for pages that people read. */
 size_t hf_rollout_ledger_list(const struct hf_rollout_ledger *ledger, enum hf_rollout_result result,
