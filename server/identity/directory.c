@@ -17,8 +17,7 @@ struct hf_directory {
     struct hf_directory *before; /* a reference, while it is being built */
     struct hf_account *accounts; /* by id */
     size_t n_accounts;
-    struct hf_account **by_name; /* the same */
-    struct sni *snis;            /* by name */
+    struct sni *snis; /* by name */
     size_t n_snis;
     struct hf_ca *cas; /* by name_hash */
     size_t n_cas;
@@ -106,8 +105,7 @@ static int by_id(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct hf_account *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    return strcmp(((const struct hf_account *)a)->name, ((const struct hf_account *)b)->name);
 }
 
 static int by_sni(const void *a, const void *b)
@@ -237,13 +235,23 @@ static void sort(void *items, size_t n, size_t size, int (*order)(const void *, 
         qsort(items, n, size, order);
 }
 
-static enum hf_err check_names(const struct hf_directory *directory, struct hf_why *why)
+/* Leaves them in the order of their numbers. */
+static enum hf_err check_accounts(struct hf_account *accounts, size_t n, struct hf_why *why)
 {
-    for (size_t i = 1; i < directory->n_accounts; i++)
-        if (strcmp(directory->by_name[i - 1]->name, directory->by_name[i]->name) == 0 ||
-            directory->accounts[i - 1].id == directory->accounts[i].id)
-            return hf_fail(why, HF_E_STATE, "account \"%s\" or its number is there twice",
-                           directory->by_name[i]->name);
+    sort(accounts, n, sizeof *accounts, by_name);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(accounts[i - 1].name, accounts[i].name) == 0)
+            return hf_fail(why, HF_E_STATE, "account \"%s\" is there twice", accounts[i].name);
+    sort(accounts, n, sizeof *accounts, by_id);
+    for (size_t i = 1; i < n; i++)
+        if (accounts[i - 1].id == accounts[i].id)
+            return hf_fail(why, HF_E_STATE, "the number of account \"%s\" is there twice",
+                           accounts[i].name);
+    return HF_OK;
+}
+
+static enum hf_err check_snis(const struct hf_directory *directory, struct hf_why *why)
+{
     for (size_t i = 0; i < directory->n_snis; i++) {
         const struct sni *sni = &directory->snis[i];
         if (i > 0 && strcmp(directory->snis[i - 1].name, sni->name) == 0)
@@ -269,20 +277,16 @@ enum hf_err hf_directory_finish(struct hf_directory *directory, struct hf_why *w
 {
     hf_directory_unref(directory->before);
     directory->before = NULL;
-    directory->by_name = calloc(directory->n_accounts + 1, sizeof *directory->by_name);
     directory->cas_by_id = calloc(directory->n_cas + 1, sizeof *directory->cas_by_id);
-    if (directory->by_name == NULL || directory->cas_by_id == NULL)
+    if (directory->cas_by_id == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the directory of accounts");
-    sort(directory->accounts, directory->n_accounts, sizeof *directory->accounts, by_id);
     sort(directory->snis, directory->n_snis, sizeof *directory->snis, by_sni);
     sort(directory->cas, directory->n_cas, sizeof *directory->cas, by_name_hash);
-    for (size_t i = 0; i < directory->n_accounts; i++)
-        directory->by_name[i] = &directory->accounts[i];
-    sort(directory->by_name, directory->n_accounts, sizeof *directory->by_name, by_name);
     for (size_t i = 0; i < directory->n_cas; i++)
         directory->cas_by_id[i] = &directory->cas[i];
     sort(directory->cas_by_id, directory->n_cas, sizeof *directory->cas_by_id, by_ca_id);
-    HF_TRY(check_names(directory, why));
+    HF_TRY(check_accounts(directory->accounts, directory->n_accounts, why));
+    HF_TRY(check_snis(directory, why));
     return check_cas(directory, why);
 }
 
@@ -305,7 +309,6 @@ void hf_directory_unref(struct hf_directory *directory)
     free(directory->cas_by_id);
     free(directory->cas);
     free(directory->snis);
-    free(directory->by_name);
     free(directory->accounts);
     free(directory);
 }
@@ -323,20 +326,6 @@ const struct hf_account *hf_directory_account(const struct hf_directory *directo
     return directory->n_accounts == 0 ? NULL
                                       : bsearch(&wanted, directory->accounts, directory->n_accounts,
                                                 sizeof *directory->accounts, by_id);
-}
-
-const struct hf_account *hf_directory_by_name(const struct hf_directory *directory,
-                                              const char *name)
-{
-    struct hf_account wanted = {0};
-    const struct hf_account *key = &wanted;
-    size_t len = strlen(name);
-    if (directory->n_accounts == 0 || len > HF_ACCOUNT_NAME_MAX)
-        return NULL;
-    memcpy(wanted.name, name, len + 1);
-    struct hf_account *const *found = bsearch(&key, directory->by_name, directory->n_accounts,
-                                              sizeof *directory->by_name, by_name);
-    return found != NULL ? *found : NULL;
 }
 
 const struct hf_account *hf_directory_by_sni(const struct hf_directory *directory, const char *sni,

@@ -84,10 +84,8 @@ void hf_directory_unref(struct hf_directory *directory);
 /* ---- looking up: from any thread; what is returned lives as long as the directory ------------------ */
 
 bool hf_directory_is_sni_optional(const struct hf_directory *directory);
-/** NULL where there is none, as the next four. */
+/** NULL where there is none, as the next three. */
 const struct hf_account *hf_directory_account(const struct hf_directory *directory, uint32_t id);
-const struct hf_account *hf_directory_by_name(const struct hf_directory *directory,
-                                              const char *name);
 /** Any case, with or without the dot of the root. */
 const struct hf_account *hf_directory_by_sni(const struct hf_directory *directory, const char *sni,
                                              size_t len);

@@ -181,7 +181,7 @@ static void what_is_in_the_database_is_loaded_at_the_start(void **state)
     assert_int_equal(in_registry(fleet, two, 1), HF_CERT_ACTIVE);
     assert_int_equal(in_registry(fleet, two, 2), HF_CERT_NONE);
     struct hf_directory *directory = hf_fleet_directory(fleet);
-    assert_int_equal(hf_directory_by_name(directory, "two")->id, two);
+    assert_string_equal(hf_directory_account(directory, (uint32_t)two)->name, "two");
     assert_int_equal(hf_directory_by_sni(directory, "two", 3)->id, two);
     hf_directory_unref(directory);
     hf_fleet_close(fleet);
@@ -210,7 +210,8 @@ static void a_restore_takes_back_what_came_after_the_backup(void **state)
     change(fleet, one, a, HF_CERT_INACTIVE);
     change(fleet, one, b, HF_CERT_REVOKED);
     (void)new_credential(fleet, one, 3);
-    (void)new_account(fleet, "two");
+    const int64_t two = new_account(fleet, "two");
+    assert_non_null(hf_directory_account(offered, (uint32_t)two));
     task.body = verify_log;
     CHECK_OK(run(fleet, &task, false, false));
     log_before = task.id;
@@ -220,7 +221,8 @@ static void a_restore_takes_back_what_came_after_the_backup(void **state)
     assert_int_equal(in_registry(fleet, one, 1), HF_CERT_ACTIVE);
     assert_int_equal(in_registry(fleet, one, 2), HF_CERT_REVOKED); /* never taken back */
     assert_int_equal(in_registry(fleet, one, 3), HF_CERT_NONE);
-    assert_null(hf_directory_by_name(offered, "two"));
+    assert_null(hf_directory_account(offered, (uint32_t)two));
+    assert_null(hf_directory_by_sni(offered, "two", 3));
     assert_false(temp_exists(temp_path(*state, "fleet.db.restore")));
     task.body = verify_log;
     CHECK_OK(run(fleet, &task, false, false));

@@ -1,4 +1,4 @@
-/* server/identity/directory: accounts by name, SNI and Host; CAs by the issuer of a certificate. */
+/* server/identity/directory: accounts by number, SNI and Host; CAs by the issuer of a certificate. */
 #include "tests/support/check.h"
 
 #include "server/identity/directory.h"
@@ -41,18 +41,16 @@ static uint32_t by_host(const struct hf_directory *directory, const char *host)
     return id_of(hf_directory_by_host(directory, host, strlen(host)));
 }
 
-static void an_account_is_found_by_number_name_sni_and_host(void **state)
+static void an_account_is_found_by_number_sni_and_host(void **state)
 {
     struct hf_directory *d = new_directory(NULL);
     (void)state;
     finish(d);
     assert_string_equal(hf_directory_account(d, 1)->name, "alpha");
+    assert_string_equal(hf_directory_account(d, 2)->name, "beta");
     assert_int_equal(hf_directory_account(d, 2)->anonymous, HF_ANONYMOUS_NONE);
     assert_null(hf_directory_account(d, 0));
     assert_null(hf_directory_account(d, 3));
-    assert_int_equal(id_of(hf_directory_by_name(d, "beta")), 2);
-    assert_int_equal(id_of(hf_directory_by_name(d, "Beta")), 0);
-    assert_int_equal(id_of(hf_directory_by_name(d, "")), 0);
     assert_int_equal(by_sni(d, "alpha.example"), 1);
     assert_int_equal(by_sni(d, "ALPHA.example."), 1);
     assert_int_equal(by_sni(d, "beta.example"), 2);
@@ -93,7 +91,6 @@ static void an_empty_directory_knows_nothing(void **state)
     finish(d);
     assert_true(hf_directory_is_sni_optional(d));
     assert_null(hf_directory_account(d, 1));
-    assert_null(hf_directory_by_name(d, "alpha"));
     assert_int_equal(by_sni(d, "alpha.example"), 0);
     assert_null(hf_directory_next_issuer(d, cert, NULL));
     assert_null(hf_directory_ca(d, 1));
@@ -116,10 +113,10 @@ static void what_contradicts_itself_is_refused(void **state)
     (void)state;
     struct hf_directory *d = new_directory(NULL);
     CHECK_OK(hf_directory_add_account(d, 3, "alpha", HF_ANONYMOUS_READ, &why));
-    refuse(d, "is there twice");
+    refuse(d, "account \"alpha\" is there twice");
     d = new_directory(NULL);
     CHECK_OK(hf_directory_add_account(d, 1, "gamma", HF_ANONYMOUS_READ, &why));
-    refuse(d, "is there twice");
+    refuse(d, "the number of account");
     d = new_directory(NULL);
     CHECK_OK(hf_directory_add_sni(d, "ALPHA.EXAMPLE", 2, &why));
     refuse(d, "SNI \"alpha.example\" is there twice");
@@ -219,7 +216,7 @@ static void many_accounts_are_told_apart(void **state)
         (void)snprintf(text, sizeof text, "d%u.example", id);
         assert_int_equal(by_sni(d, text), id);
         (void)snprintf(text, sizeof text, "account-%u", id);
-        assert_int_equal(id_of(hf_directory_by_name(d, text)), id);
+        assert_string_equal(hf_directory_account(d, id)->name, text);
     }
     hf_directory_unref(d);
 }
@@ -247,7 +244,7 @@ static void words_are_read_as_what_they_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_account_is_found_by_number_name_sni_and_host),
+        cmocka_unit_test(an_account_is_found_by_number_sni_and_host),
         cmocka_unit_test(a_name_is_letters_digits_and_dots),
         cmocka_unit_test(an_empty_directory_knows_nothing),
         cmocka_unit_test(what_contradicts_itself_is_refused),
