@@ -290,19 +290,6 @@ enum hf_err hf_report_list_read(struct hf_bytes body, struct hf_report **out, si
 
 /* ---- the answer --------------------------------------------------------------------------------- */
 
-enum hf_err hf_report_answer_write(const struct hf_report_answer *answer, struct hf_buf *out,
-                                   struct hf_why *why)
-{
-    json_t *object = json_pack("{s:I, s:I, s:s}", "accepted", (json_int_t)answer->accepted,
-                               "duplicates", (json_int_t)answer->duplicates, "nonce",
-                               answer->nonce);
-    if (object == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for an answer");
-    enum hf_err err = hf_json_write(object, out, why);
-    json_decref(object);
-    return err;
-}
-
 enum hf_err hf_report_answer_read(struct hf_bytes body, struct hf_report_answer *out,
                                   struct hf_why *why)
 {

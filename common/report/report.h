@@ -1,6 +1,7 @@
 /*
  * What a device tells the fleet service about itself: POST /v1/reports with one report, or a list of
- * them, and the answer. The device writes reports, the service reads them. No I/O.
+ * them, and the answer. The device writes reports and reads the answer (server/api/reports.c writes it);
+ * the service reads reports. No I/O.
  *
  *     {"v": 1, "device": "pump-17", "installation": "5f0c…", "seq": 41, "kind": "confirmed",
  *      "set": "amazon-iot", "profile": "full", "from": 2, "to": 3, "sha256": "0d3f…",
@@ -102,8 +103,6 @@ struct hf_report_answer {
     char nonce[HF_REPORT_NONCE_SIZE]; /* to be sent with the next reports */
 };
 
-HF_MUST_USE enum hf_err hf_report_answer_write(const struct hf_report_answer *answer,
-                                               struct hf_buf *out, struct hf_why *why);
 /** HF_E_FORMAT, HF_E_LIMIT, HF_E_MEMORY. `*out` is written on HF_OK only. */
 HF_MUST_USE enum hf_err hf_report_answer_read(struct hf_bytes body, struct hf_report_answer *out,
                                               struct hf_why *why);

@@ -323,27 +323,22 @@ static void check_answer(const struct hf_report_answer *answer)
     assert_string_equal(answer->nonce, "00112233aabbccdd");
 }
 
-static void an_answer_is_read_as_it_was_written(void **state)
+static void an_answer_is_read_whole_or_refused(void **state)
 {
-    const struct hf_report_answer answer = {2, 1, "00112233aabbccdd"};
-    struct hf_report_answer again = {0};
-    struct hf_buf text = {0};
+    struct hf_report_answer answer = {0};
     struct hf_why why = {0};
     (void)state;
 
-    CHECK_OK(hf_report_answer_write(&answer, &text, &why));
-    assert_string_equal((const char *)text.data,
-                        "{\"accepted\":2,\"duplicates\":1,\"nonce\":\"00112233aabbccdd\"}");
-    CHECK_OK(read_answer((const char *)text.data, &again, &why));
-    check_answer(&again);
-    hf_buf_free(&text);
-    CHECK_REFUSED(read_answer("{\"accepted\":2,\"duplicates\":1}", &again, &why), HF_E_FORMAT, &why,
-                  "a string \"nonce\"");
-    CHECK_REFUSED(read_answer("{\"accepted\":2,\"duplicates\":1,\"nonce\":\"zz\"}", &again, &why),
+    CHECK_OK(read_answer("{\"accepted\":2,\"duplicates\":1,\"nonce\":\"00112233aabbccdd\"}",
+                         &answer, &why));
+    check_answer(&answer);
+    CHECK_REFUSED(read_answer("{\"accepted\":2,\"duplicates\":1}", &answer, &why), HF_E_FORMAT,
+                  &why, "a string \"nonce\"");
+    CHECK_REFUSED(read_answer("{\"accepted\":2,\"duplicates\":1,\"nonce\":\"zz\"}", &answer, &why),
                   HF_E_FORMAT, &why, "16 hexadecimal digits");
-    CHECK_REFUSED(read_answer("{\"duplicates\":1}", &again, &why), HF_E_FORMAT, &why, "accepted");
-    CHECK_REFUSED(read_answer("<html>", &again, &why), HF_E_FORMAT, &why, "login page");
-    check_answer(&again);
+    CHECK_REFUSED(read_answer("{\"duplicates\":1}", &answer, &why), HF_E_FORMAT, &why, "accepted");
+    CHECK_REFUSED(read_answer("<html>", &answer, &why), HF_E_FORMAT, &why, "login page");
+    check_answer(&answer);
 }
 
 int main(void)
@@ -360,7 +355,7 @@ int main(void)
         cmocka_unit_test(a_list_is_bounded),
         cmocka_unit_test(the_bad_one_of_a_list_is_named),
         cmocka_unit_test(a_report_of_nothing_but_values_is_refused_unread),
-        cmocka_unit_test(an_answer_is_read_as_it_was_written),
+        cmocka_unit_test(an_answer_is_read_whole_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
