@@ -94,17 +94,3 @@ enum hf_err hf_db_migrate(struct hf_db *db, const struct hf_migration *steps, si
     } while (++seen < n_steps);
     return HF_OK;
 }
-
-enum hf_err hf_db_check_schema(struct hf_db *db, const struct hf_migration *steps, size_t n_steps,
-                               struct hf_why *why)
-{
-    size_t seen = 0;
-
-    HF_TRY(count_seen(db, steps, n_steps, &seen, why));
-    if (seen < n_steps)
-        return hf_fail(why, HF_E_SCHEMA,
-                       "%s: written by an older Holdfast (expected schema %zu, found %zu). Start "
-                       "holdfastd once: it brings the schema up to date",
-                       hf_db_where(db), n_steps, seen);
-    return HF_OK;
-}

@@ -27,8 +27,4 @@ extern const size_t hf_fleet_pg_migrations_len;
 HF_MUST_USE enum hf_err hf_db_migrate(struct hf_db *db, const struct hf_migration *steps,
                                       size_t n_steps, struct hf_why *why);
 
-/** HF_OK if `db` has seen exactly these; HF_E_SCHEMA if it has seen more or fewer; HF_E_FORMAT. */
-HF_MUST_USE enum hf_err hf_db_check_schema(struct hf_db *db, const struct hf_migration *steps,
-                                           size_t n_steps, struct hf_why *why);
-
 #endif

@@ -50,16 +50,11 @@ static enum hf_err expect_text(sqlite3 *db, const char *sql, const char *expecte
     return err;
 }
 
+/* Read all of it: pages, indexes, and that each row that another one names is there. */
 static enum hf_err check(sqlite3 *db, struct hf_why *why)
 {
     HF_TRY(expect_text(db, "PRAGMA integrity_check(1)", "ok", why));
     return expect_text(db, "PRAGMA foreign_key_check", NULL, why);
-}
-
-enum hf_err hf_db_check(struct hf_db *db, struct hf_why *why)
-{
-    const struct hf_sqlite *conn = hf_db_connection(db);
-    return check(conn->db, why);
 }
 
 /* A copy to be renamed: one file, without a log. */

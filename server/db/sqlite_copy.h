@@ -14,9 +14,6 @@
  */
 HF_MUST_USE enum hf_err hf_db_backup(struct hf_db *db, const char *to, struct hf_why *why);
 
-/** Read all of it: pages, indexes, and that each row that another one names is there. HF_E_FORMAT. */
-HF_MUST_USE enum hf_err hf_db_check(struct hf_db *db, struct hf_why *why);
-
 /**
  * Make `db`, which is open for writing and in no transaction, what `from` is: in one transaction, so
  * that readers and a power cut find the old state or the new one. `from` was checked by the caller.

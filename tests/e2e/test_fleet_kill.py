@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -26,6 +27,13 @@ def run_and_kill(database, dice):
     return [line.split() for line in out.splitlines()]
 
 
+def is_whole(database):
+    db = sqlite3.connect(database)
+    found = db.execute("PRAGMA integrity_check").fetchall(), db.execute("PRAGMA foreign_key_check").fetchall()
+    db.close()
+    return found == ([("ok",)], [])
+
+
 def check(database):
     done = subprocess.run([ACTS, database, "check"], capture_output=True, text=True, timeout=300)
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -43,7 +51,7 @@ def test_what_was_answered_survives_a_kill(tmp_path):
         where = f"seed {seed}, kill {kill}"
         if not answers:  # killed while it began: there may be nothing yet
             continue
-        assert status == 0, where
+        assert status == 0 and is_whole(database), where
         assert list(log) == list(range(1, len(log) + 1)), where
         last = {}
         for number, answered, sequence, digest in answers:
