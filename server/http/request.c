@@ -200,15 +200,25 @@ static int on_value(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
-/* RFC 9112, 3.2: exactly one Host, which 1.0 did not know, and that a valid one. */
-static bool has_valid_host(const struct hf_request *r)
+static struct hf_bytes trimmed(const char *text, size_t len)
+{
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    while (len > 0 && (*text == ' ' || *text == '\t')) {
+        text++;
+        len--;
+    }
+    return (struct hf_bytes){(const uint8_t *)text, len};
+}
+
+/* RFC 9112, 3.2: exactly one Host, which 1.0 did not know, and that a valid one. It is kept without the
+ * blanks after it; the parser skips those before it. */
+static bool read_host(struct hf_request *r)
 {
     if (r->n_hosts != 1)
         return r->n_hosts == 0 && r->is_http_1_0;
-    size_t len = r->host.len;
-    while (len > 0 && (r->host.text[len - 1] == ' ' || r->host.text[len - 1] == '\t'))
-        len--;
-    return !r->host.is_cut && hf_authority_is_valid(r->host.text, len);
+    r->host.len = trimmed(r->host.text, r->host.len).len;
+    return !r->host.is_cut && hf_authority_is_valid(r->host.text, r->host.len);
 }
 
 /* How long the body of a request with this target may be. */
@@ -247,7 +257,7 @@ static int on_headers_complete(llhttp_t *parser)
     parser->upgrade = 0; /* an offer to speak something else is declined by answering */
     if (parser->http_major != 1 || parser->http_minor > 1)
         return refuse(r, 505);
-    if (!has_valid_host(r))
+    if (!read_host(r))
         return refuse(r, 400);
     if (has_body)
         r->body_max = body_max_of(r);
@@ -311,17 +321,6 @@ void hf_request_end(struct hf_request *request)
     hf_buf_free(&request->body);
 }
 
-static struct hf_bytes trimmed(const char *text, size_t len)
-{
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
-        len--;
-    while (len > 0 && (*text == ' ' || *text == '\t')) {
-        text++;
-        len--;
-    }
-    return (struct hf_bytes){(const uint8_t *)text, len};
-}
-
 bool hf_request_header(const struct hf_request *request, enum hf_header header,
                        struct hf_bytes *out)
 {
@@ -329,22 +328,6 @@ bool hf_request_header(const struct hf_request *request, enum hf_header header,
     if (value->is_there)
         *out = trimmed(request->values + value->at, value->len);
     return value->is_there;
-}
-
-bool hf_request_host(const struct hf_request *request, char out[HF_HTTP_HOST_BYTES_MAX])
-{
-    struct hf_bytes host = trimmed(request->host.text, request->host.len);
-    size_t n = 0;
-    /* It is valid (has_valid_host), so colons are in brackets or before a port. */
-    for (bool in_brackets = false; n < host.len && (in_brackets || host.data[n] != ':'); n++) {
-        char c = (char)host.data[n];
-        in_brackets = (in_brackets || c == '[') && c != ']';
-        out[n] = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
-    }
-    if (n == 0 || n >= HF_HTTP_HOST_BYTES_MAX)
-        return false;
-    out[n] = '\0';
-    return true;
 }
 
 /* Does a line begin with a blank? It would continue the one before (obs-fold), which proxies read in

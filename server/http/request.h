@@ -114,10 +114,6 @@ void hf_request_end(struct hf_request *request);
 bool hf_request_header(const struct hf_request *request, enum hf_header header,
                        struct hf_bytes *out);
 
-/** The host that Host names, in lower case and without a port: which site was meant. False when
- *  there is no Host, which only HTTP/1.0 allows. */
-bool hf_request_host(const struct hf_request *request, char out[HF_HTTP_HOST_BYTES_MAX]);
-
 /**
  * Read on. True: answer the request, which is whole or must be refused (`refused`); `*used` bytes
  * belonged to it. After a refusal the parser is of no use any more. False: all bytes are used up and

@@ -63,10 +63,10 @@ def test_long_answers_come_whole_and_in_order(serve, size):
 
 
 def test_headers_reach_the_handler(serve):
-    a = ask(serve, b"GET /headers HTTP/1.1\r\nHost: ACME.example:8443\r\nAuthorization: Bearer abc\r\nAccept: a/b\r\n"
+    a = ask(serve, b"GET /headers HTTP/1.1\r\nHost: ACME.example:8443 \t\r\nAuthorization: Bearer abc\r\nAccept: a/b\r\n"
                    b"Content-Type: text/plain\r\nIf-Match: \"7\"\r\nIdempotency-Key: k\r\nLast-Event-ID: 9\r\n"
                    b"Content-Digest: d\r\nSignature: s\r\nSignature-Input: i\r\n\r\n")
-    assert a.body == b'host=acme.example;0=a/b;1=Bearer abc;2=d;3=text/plain;5=k;6="7";7=9;8=s;9=i'
+    assert a.body == b'host=ACME.example:8443;0=a/b;1=Bearer abc;2=d;3=text/plain;5=k;6="7";7=9;8=s;9=i'
     repeated = b"GET /headers HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n"
     assert ask(serve, repeated).status == 400
 

@@ -222,11 +222,9 @@ static void answer_whoami(struct hf_request *request)
 static void answer_headers(struct hf_request *request)
 {
     struct hf_buf out = {0};
-    char host[HF_HTTP_HOST_BYTES_MAX];
-    if (hf_request_host(request, host)) {
-        add(&out, "host=");
-        add(&out, host);
-    }
+    char host[HF_HTTP_HOST_BYTES_MAX + 8];
+    (void)snprintf(host, sizeof host, "host=%.*s", (int)request->host.len, request->host.text);
+    add(&out, host);
     for (enum hf_header h = HF_HEADER_KEPT; h < HF_HEADERS; h++) {
         struct hf_bytes value;
         char line[HF_HTTP_HEADER_VALUES_BYTES_MAX + 16];
