@@ -46,16 +46,6 @@ void hf_tls_server_take(struct hf_tls_server *server, struct hf_tls_contexts *fr
     hf_tls_contexts_unref(before);
 }
 
-enum hf_err hf_tls_server_reload(struct hf_tls_server *server,
-                                 const struct hf_tls_certificate *certificates, size_t n,
-                                 struct hf_why *why)
-{
-    struct hf_tls_contexts *fresh = NULL;
-    HF_TRY(hf_tls_server_read(server, certificates, n, &fresh, why));
-    hf_tls_server_take(server, fresh);
-    return HF_OK;
-}
-
 enum hf_err hf_tls_server_rotate_tickets(struct hf_tls_server *server, struct hf_why *why)
 {
     if (!hf_tls_tickets_rotate(&server->tickets, hf_tls_tickets_now_s()))

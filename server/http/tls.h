@@ -43,18 +43,13 @@ struct hf_tls_server;
 HF_MUST_USE enum hf_err hf_tls_server_new(const struct hf_tls_certificate *certificates, size_t n,
                                           struct hf_tls_server **out, struct hf_why *why);
 
-/** Read certificates again, or others, for handshakes that begin after this; connections go on with
- *  what they have. On failure everything stays as it was. From any thread. Does file I/O. */
-HF_MUST_USE enum hf_err hf_tls_server_reload(struct hf_tls_server *server,
-                                             const struct hf_tls_certificate *certificates,
-                                             size_t n, struct hf_why *why);
-
-/** The two steps of that, for a change of several servers at once: what is read is handed to hf_tls_server_take, which
- *  cannot fail, or to hf_tls_contexts_unref. */
 struct hf_tls_contexts;
+/** Read certificates again, or others. They are handed to hf_tls_server_take, which cannot fail, so that several
+ *  servers change at once, or to hf_tls_contexts_unref. From any thread. Does file I/O. */
 HF_MUST_USE enum hf_err hf_tls_server_read(struct hf_tls_server *server,
                                            const struct hf_tls_certificate *certificates, size_t n,
                                            struct hf_tls_contexts **out, struct hf_why *why);
+/** For handshakes that begin after this; connections go on with what they have. From any thread. */
 void hf_tls_server_take(struct hf_tls_server *server, struct hf_tls_contexts *fresh);
 void hf_tls_contexts_unref(struct hf_tls_contexts *contexts);
 

@@ -310,13 +310,17 @@ static size_t read_certificates(struct hf_tls_certificate out[LISTS_MAX])
 static void reload(void)
 {
     struct hf_tls_certificate certificates[LISTS_MAX];
+    struct hf_tls_contexts *fresh = NULL;
     struct hf_why why;
     size_t n = read_certificates(certificates);
     read_rules();
-    if (n > 0 && hf_tls_server_reload(tls, certificates, n, &why) != HF_OK)
+    if (n > 0 && hf_tls_server_read(tls, certificates, n, &fresh, &why) != HF_OK) {
         printf("not reloaded: %s\n", why.text);
-    else
+    } else {
+        if (fresh != NULL)
+            hf_tls_server_take(tls, fresh);
         printf("reloaded\n");
+    }
     (void)fflush(stdout);
 }
 
