@@ -16,7 +16,6 @@ enum {
     FIND,
     LIST,
     CHANGE,
-    RENEW_CODE,
     DELETE,
     DELETE_UNVERIFIED,
     DELETE_VERSIONS,
@@ -46,10 +45,6 @@ const struct hf_sql hf_account_sql[] = {
                 "UPDATE account SET anonymous = :anonymous, issuing_ca = :ca, "
                 "version = version + 1 WHERE id = :id RETURNING " COLUMNS,
                 TYPES},
-    [RENEW_CODE] = {"account_renew_code",
-                    "UPDATE account SET registration_code = :code, version = version + 1 "
-                    "WHERE id = :id RETURNING " COLUMNS,
-                    TYPES},
     [DELETE] = {"account_delete", "DELETE FROM account WHERE id = :id", ""},
     [DELETE_UNVERIFIED] = {"account_delete_unverified",
                            "DELETE FROM unverified_report WHERE account_id = :id", ""},
@@ -158,17 +153,10 @@ static enum hf_err note_directory(struct hf_tx *tx, struct hf_why *why)
     return hf_effects_add(tx->effects, &(struct hf_effect){.kind = HF_EFFECT_DIRECTORY}, why);
 }
 
-static void make_code(char out[HF_REGISTRATION_CODE_LEN + 1])
-{
-    uint8_t chance[HF_REGISTRATION_CODE_LEN / 2];
-
-    randombytes_buf(chance, sizeof chance);
-    hf_hex_encode(chance, sizeof chance, out);
-}
-
 enum hf_err hf_account_create(struct hf_tx *tx, const char *name, enum hf_anonymous anonymous,
                               struct hf_account_row *out, struct hf_why *why)
 {
+    uint8_t random[HF_REGISTRATION_CODE_LEN / 2];
     char code[HF_REGISTRATION_CODE_LEN + 1];
     struct hf_account_row row;
 
@@ -178,7 +166,8 @@ enum hf_err hf_account_create(struct hf_tx *tx, const char *name, enum hf_anonym
         return hf_fail(why, HF_E_STATE, "account \"%s\" exists already", name);
     if (err != HF_E_NOT_FOUND)
         return err;
-    make_code(code);
+    randombytes_buf(random, sizeof random);
+    hf_hex_encode(random, sizeof random, code);
     HF_TRY(read_one(tx->db, &hf_account_sql[INSERT],
                     HF_PARAMS(hf_p_text("name", name),
                               hf_p_text("anonymous", hf_anonymous_name(anonymous)),
@@ -220,23 +209,6 @@ enum hf_err hf_account_change(struct hf_tx *tx, int64_t id, int64_t if_version,
                                           hf_anonymous_name(anonymous), "issuing_ca", issuing_ca),
                                 why));
     HF_TRY(note_directory(tx, why));
-    *out = row;
-    return HF_OK;
-}
-
-enum hf_err hf_account_renew_code(struct hf_tx *tx, int64_t id, int64_t if_version,
-                                  struct hf_account_row *out, struct hf_why *why)
-{
-    char code[HF_REGISTRATION_CODE_LEN + 1];
-    struct hf_account_row row;
-
-    HF_TRY(hf_account_get(tx->db, id, &row, why));
-    HF_TRY(hf_tx_check_version(if_version, row.version, why));
-    make_code(code);
-    HF_TRY(read_one(tx->db, &hf_account_sql[RENEW_CODE],
-                    HF_PARAMS(hf_p_int("id", id), hf_p_text("code", code)), &row, why));
-    HF_TRY(hf_audit_append_take(tx, "account.renew-code", id, json_pack("{s:s}", "name", row.name),
-                                why));
     *out = row;
     return HF_OK;
 }

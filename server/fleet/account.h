@@ -27,9 +27,6 @@ HF_MUST_USE enum hf_err hf_account_create(struct hf_tx *tx, const char *name,
 HF_MUST_USE enum hf_err hf_account_change(struct hf_tx *tx, int64_t id, int64_t if_version,
                                           enum hf_anonymous anonymous, const char *issuing_ca,
                                           struct hf_account_row *out, struct hf_why *why);
-/** A new registration code: proofs over the old one count no more. */
-HF_MUST_USE enum hf_err hf_account_renew_code(struct hf_tx *tx, int64_t id, int64_t if_version,
-                                              struct hf_account_row *out, struct hf_why *why);
 /** HF_E_STATE while a CA, certificate, device or token belongs to it. Its server names go with it. */
 HF_MUST_USE enum hf_err hf_account_delete(struct hf_tx *tx, int64_t id, int64_t if_version,
                                           struct hf_why *why);
