@@ -103,35 +103,6 @@ enum hf_client_signature hf_client_signature_describe(const X509_ALGOR *algorith
     return HF_CLIENT_SIGNATURE_OTHER;
 }
 
-const char *hf_client_signature_text(enum hf_client_signature signature)
-{
-    switch (signature) {
-    case HF_CLIENT_SIGNATURE_RSA_SHA256:
-        return "SHA256 with RSA";
-    case HF_CLIENT_SIGNATURE_RSA_SHA384:
-        return "SHA384 with RSA";
-    case HF_CLIENT_SIGNATURE_RSA_SHA512:
-        return "SHA512 with RSA";
-    case HF_CLIENT_SIGNATURE_PSS_SHA256:
-        return "SHA256 with RSASSA-PSS";
-    case HF_CLIENT_SIGNATURE_PSS_SHA384:
-        return "SHA384 with RSASSA-PSS";
-    case HF_CLIENT_SIGNATURE_PSS_SHA512:
-        return "SHA512 with RSASSA-PSS";
-    case HF_CLIENT_SIGNATURE_DSA_SHA256:
-        return "DSA with SHA256";
-    case HF_CLIENT_SIGNATURE_ECDSA_SHA256:
-        return "ECDSA with SHA256";
-    case HF_CLIENT_SIGNATURE_ECDSA_SHA384:
-        return "ECDSA with SHA384";
-    case HF_CLIENT_SIGNATURE_ECDSA_SHA512:
-        return "ECDSA with SHA512";
-    case HF_CLIENT_SIGNATURE_OTHER:
-        break;
-    }
-    return "an unsupported signature algorithm";
-}
-
 enum hf_err hf_client_signature_check(enum hf_client_signature signature, struct hf_why *why)
 {
     if (signature != HF_CLIENT_SIGNATURE_OTHER)
@@ -226,7 +197,9 @@ struct hf_client_key_form hf_client_key_describe(X509_PUBKEY *spki)
     return form;
 }
 
-void hf_client_key_text(const struct hf_client_key_form *key, char out[HF_CLIENT_KEY_TEXT_MAX])
+/* "RSA 2048", "RSA-PSS 3072", "P-256". */
+#define KEY_TEXT_MAX 32
+static void key_text(const struct hf_client_key_form *key, char out[KEY_TEXT_MAX])
 {
     static const char *const names[] = {
         [HF_CLIENT_KEY_OTHER] = "another kind",
@@ -240,9 +213,9 @@ void hf_client_key_text(const struct hf_client_key_form *key, char out[HF_CLIENT
     bool has_size = key->kind == HF_CLIENT_KEY_RSA || key->kind == HF_CLIENT_KEY_RSA_PSS ||
                     key->kind == HF_CLIENT_KEY_DSA;
     if (has_size && key->bits != 0)
-        (void)snprintf(out, HF_CLIENT_KEY_TEXT_MAX, "%s %u", names[key->kind], key->bits);
+        (void)snprintf(out, KEY_TEXT_MAX, "%s %u", names[key->kind], key->bits);
     else
-        (void)snprintf(out, HF_CLIENT_KEY_TEXT_MAX, "%s", names[key->kind]);
+        (void)snprintf(out, KEY_TEXT_MAX, "%s", names[key->kind]);
 }
 
 static enum hf_err check_fault(const struct hf_client_key_form *key, struct hf_why *why)
@@ -276,7 +249,7 @@ static bool is_long_enough(const struct hf_client_key_form *key)
 enum hf_err hf_client_key_check(const struct hf_client_key_form *key, unsigned tls_version,
                                 struct hf_why *why)
 {
-    char found[HF_CLIENT_KEY_TEXT_MAX];
+    char found[KEY_TEXT_MAX];
     bool is_listed = false;
     switch (key->kind) {
     case HF_CLIENT_KEY_RSA:
@@ -293,7 +266,7 @@ enum hf_err hf_client_key_check(const struct hf_client_key_form *key, unsigned t
         break;
     }
     if (!is_listed) {
-        hf_client_key_text(key, found);
+        key_text(key, found);
         return hf_fail(why, HF_E_POLICY,
                        "unsupported key (expected RSA or RSA-PSS of %u to %u bits, or NIST P-256, "
                        "P-384 or P-521, found %s). Generate a key of one of these kinds",

@@ -79,10 +79,4 @@ HF_MUST_USE enum hf_err hf_ca_key_check(const struct hf_client_key_form *key, st
 HF_MUST_USE enum hf_err hf_client_signature_check(enum hf_client_signature signature,
                                                   struct hf_why *why);
 
-/** "RSA 2048", "RSA-PSS 3072", "P-256". */
-#define HF_CLIENT_KEY_TEXT_MAX 32
-void hf_client_key_text(const struct hf_client_key_form *key, char out[HF_CLIENT_KEY_TEXT_MAX]);
-/** "SHA256 with RSA", "SHA384 with RSASSA-PSS", "ECDSA with SHA512". Never NULL. */
-const char *hf_client_signature_text(enum hf_client_signature signature);
-
 #endif
