@@ -26,17 +26,14 @@
 HF_MUST_USE enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t **out,
                                              struct hf_why *why);
 
-/** The same, of a text whose values take at most `heap_max` bytes of memory; otherwise HF_E_LIMIT. */
+/** The same, of a text whose values take at most `heap_max` bytes of memory, while they are read and afterwards;
+ *  otherwise HF_E_LIMIT. Counted from the text alone, before a parser runs. */
 HF_MUST_USE enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what,
                                              size_t heap_max, json_t **out, struct hf_why *why);
 
 /** The same, of an object or a list. */
 HF_MUST_USE enum hf_err hf_json_parse_any(struct hf_bytes text, const char *what, size_t heap_max,
                                           json_t **out, struct hf_why *why);
-
-/** The memory that the values of `text` take at most, in bytes, while they are read and afterwards:
- *  counted from the text alone. */
-size_t hf_json_heap(struct hf_bytes text);
 
 /**
  * Seed the tables of all JSON objects, so that an attacker cannot choose keys that collide. Once in a

@@ -73,12 +73,6 @@ static size_t heap_of(const struct shape *shape, size_t len)
            shape->n_strings * STRING_HEAP + len + shape->longest * TOKEN_HEAP;
 }
 
-size_t hf_json_heap(struct hf_bytes text)
-{
-    struct shape shape = measure(text);
-    return heap_of(&shape, text.len);
-}
-
 /* Before the parser runs: it recurses, and it builds everything before its caller can refuse. */
 static enum hf_err check_unparsed(struct hf_bytes text, const char *what, size_t heap_max,
                                   struct hf_why *why)

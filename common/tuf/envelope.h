@@ -34,7 +34,7 @@ struct hf_envelope {
 /** What a device reads of a metadata file of that type (limits.h). */
 struct hf_metadata_limits {
     size_t bytes_max;
-    size_t heap_max; /* of its parsed form, as hf_json_heap counts it */
+    size_t heap_max; /* of its parsed form, as hf_json_parse_within counts it */
 };
 struct hf_metadata_limits hf_metadata_limits(const char *type);
 
