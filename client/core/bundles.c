@@ -308,7 +308,9 @@ static enum hf_err take_if_loaded(struct hf_client *c, enum hf_slot slot, struct
     return err;
 }
 
-enum hf_err hf_active_store_bundle(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
+/* The bundle that the active store holds, without what is revoked, after bringing the store up to the one
+ * that is stored as active. HF_E_NOT_FOUND if it holds none. The caller frees `out`. */
+static enum hf_err active_bundle(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
     struct hf_why no_previous = {0};
@@ -354,7 +356,7 @@ enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, s
     struct hf_why own = {0};
     size_t n = 0;
 
-    enum hf_err err = hf_active_store_bundle(client, &bundle, &own);
+    enum hf_err err = active_bundle(client, &bundle, &own);
     if (err != HF_OK)
         return hf_pass_on(why, &own, err);
     for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++) {
@@ -396,7 +398,7 @@ void hf_client_export_span(struct hf_client *client, int64_t *from_s, int64_t *u
 
     *from_s = INT64_MIN;
     *until_s = INT64_MAX;
-    if (hf_active_store_bundle(client, &bundle, &why) != HF_OK)
+    if (active_bundle(client, &bundle, &why) != HF_OK)
         return;
     for (size_t i = 0; i < bundle.n_anchors; i++) {
         const struct hf_anchor *anchor = &bundle.anchors[i];

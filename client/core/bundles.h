@@ -60,13 +60,6 @@ HF_MUST_USE enum hf_err hf_active_store_follow(struct hf_client *c,
  *  failed. The refresh may need it. `out` is the active record, or stays empty: what goes wrong is logged. */
 void hf_active_store_follow_stored(struct hf_client *c, struct hf_bundle_record *out);
 
-/**
- * The bundle that the active store holds, without what is revoked, after bringing the store up to the one
- * that is stored as active. HF_E_NOT_FOUND if it holds none. The caller frees `out`.
- */
-HF_MUST_USE enum hf_err hf_active_store_bundle(struct hf_client *c, struct hf_bundle *out,
-                                               struct hf_why *why);
-
 /** At the start: the active bundle or, if that cannot be read, the previous one. What goes wrong is in
  *  the journal; a device without anchors must be able to update more than ever. */
 void hf_active_store_load(struct hf_client *c);

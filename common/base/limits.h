@@ -35,19 +35,18 @@
 /* Largest integer that every JSON reader holds exactly: 2^53 - 1. */
 #define HF_JSON_INTEGER_MAX INT64_C(9007199254740991)
 
-#define HF_KEYS_MAX 256               /* key objects in one metadata file, one for each role */
-#define HF_ROLE_KEYS_MAX 64           /* key ids of one role */
-#define HF_SIGNATURES_MAX 128         /* signatures of one file, unknown ones included */
-#define HF_SIGNATURE_BYTES_MAX 1024   /* RSA-8192 */
-#define HF_PUBLIC_KEY_TEXT_MAX 8192   /* characters of one public key, PEM of RSA-8192 and room */
-#define HF_ROLE_NAME_MAX 256          /* bytes */
-#define HF_DELEGATIONS_MAX 256        /* roles delegated by one targets file */
-#define HF_DELEGATIONS_VISITED_MAX 32 /* roles visited in one search for a target */
-#define HF_TARGETS_ROLES_MAX 257      /* targets roles held at once: a server checks them all */
-#define HF_SNAPSHOT_ENTRIES_MAX 512   /* files that one snapshot lists: those roles, and room */
-#define HF_PATH_PATTERNS_MAX 1024     /* path patterns or hash prefixes of one delegation */
-#define HF_TARGET_PATH_MAX 1024       /* bytes of a target path */
-#define HF_HASHES_MAX 8               /* hashes of one file; unknown algorithms included */
+#define HF_KEYS_MAX 256             /* key objects in one metadata file, one for each role */
+#define HF_ROLE_KEYS_MAX 64         /* key ids of one role */
+#define HF_SIGNATURES_MAX 128       /* signatures of one file, unknown ones included */
+#define HF_SIGNATURE_BYTES_MAX 1024 /* RSA-8192 */
+#define HF_PUBLIC_KEY_TEXT_MAX 8192 /* characters of one public key, PEM of RSA-8192 and room */
+#define HF_ROLE_NAME_MAX 256        /* bytes */
+#define HF_DELEGATIONS_MAX 256      /* roles delegated by one targets file */
+#define HF_TARGETS_ROLES_MAX 257    /* targets roles held at once: a server checks them all */
+#define HF_SNAPSHOT_ENTRIES_MAX 512 /* files that one snapshot lists: those roles, and room */
+#define HF_PATH_PATTERNS_MAX 1024   /* path patterns or hash prefixes of one delegation */
+#define HF_TARGET_PATH_MAX 1024     /* bytes of a target path */
+#define HF_HASHES_MAX 8             /* hashes of one file; unknown algorithms included */
 
 /* Bundles. Mozilla's 144 roots are 220 KiB of PEM. */
 #define HF_BUNDLE_BYTES_MAX (1024u * 1024u)

@@ -224,7 +224,7 @@ static enum hf_err read_groups(const json_t *object, struct hf_report *out, stru
     return HF_OK;
 }
 
-enum hf_err hf_report_read(const json_t *object, struct hf_report *out, struct hf_why *why)
+static enum hf_err read_report(const json_t *object, struct hf_report *out, struct hf_why *why)
 {
     struct hf_report made = HF_REPORT_NOTHING;
     int64_t version = 0;
@@ -246,7 +246,7 @@ static enum hf_err read_list(const json_t *list, size_t n, struct hf_report *out
                              struct hf_why *why)
 {
     for (size_t i = 0; i < n; i++) {
-        if (hf_report_read(json_array_get(list, i), &out[i], why) != HF_OK)
+        if (read_report(json_array_get(list, i), &out[i], why) != HF_OK)
             return hf_fail_context(why, "report %zu of %zu", i + 1, n);
     }
     return HF_OK;
@@ -277,7 +277,7 @@ enum hf_err hf_report_list_read(struct hf_bytes body, struct hf_report **out, si
         err = hf_fail(&own, HF_E_MEMORY, "out of memory for %zu reports", n);
     else
         err = json_is_array(value) ? read_list(value, n, made, &own)
-                                   : hf_report_read(value, made, &own);
+                                   : read_report(value, made, &own);
     json_decref(value);
     if (err != HF_OK) {
         free(made);

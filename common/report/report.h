@@ -24,8 +24,6 @@
 #include "common/base/names.h"
 #include "common/report/limits.h"
 
-#include <jansson.h>
-
 #define HF_REPORT_VERSION 1
 #define HF_REPORT_INSTALLATION_SIZE 33 /* 128 random bits as hexadecimal digits, and a NUL */
 #define HF_REPORT_NONCE_SIZE 17        /* 64 bits, likewise */
@@ -85,14 +83,10 @@ const char *hf_report_kind_name(enum hf_report_kind kind);
 HF_MUST_USE enum hf_err hf_report_write(const struct hf_report *report, struct hf_buf *out,
                                         struct hf_why *why);
 
-/** HF_E_FORMAT, HF_E_LIMIT with the name of the member. `*out` is written on HF_OK only. */
-HF_MUST_USE enum hf_err hf_report_read(const json_t *object, struct hf_report *out,
-                                       struct hf_why *why);
-
 /**
  * The body of a request: one report, or a list of 1 to HF_REPORT_LIST_MAX. `*out` is an array of
  * `*n_out`, free() it; both are written on HF_OK only. HF_E_FORMAT, HF_E_LIMIT, HF_E_MEMORY; the sentence
- * says which report of a list is meant.
+ * says which member is meant, and of which report of a list.
  */
 HF_MUST_USE enum hf_err hf_report_list_read(struct hf_bytes body, struct hf_report **out,
                                             size_t *n_out, struct hf_why *why);

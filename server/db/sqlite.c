@@ -57,8 +57,9 @@ enum hf_err hf_sqlite_exec(sqlite3 *db, const char *sql, const char *action, str
                                                                 : hf_sqlite_fail(db, action, why);
 }
 
-enum hf_err hf_sqlite_get_int(sqlite3 *db, const char *sql, const char *action, int64_t *out,
-                              struct hf_why *why)
+/* The integer that a query of one row and one column gives. */
+static enum hf_err get_int(sqlite3 *db, const char *sql, const char *action, int64_t *out,
+                           struct hf_why *why)
 {
     sqlite3_stmt *stmt = NULL;
     enum hf_err err = HF_OK;
@@ -105,11 +106,10 @@ static enum hf_err check_owner(sqlite3 *db, enum hf_db_mode mode, struct hf_why 
     int64_t id = 0, n_tables = 0;
     char mark[64];
 
-    HF_TRY(hf_sqlite_get_int(db, "PRAGMA application_id", "open the database", &id, why));
+    HF_TRY(get_int(db, "PRAGMA application_id", "open the database", &id, why));
     if (id == HF_DB_APPLICATION_ID)
         return HF_OK;
-    HF_TRY(hf_sqlite_get_int(db, "SELECT count(*) FROM sqlite_schema", "open the database",
-                             &n_tables, why));
+    HF_TRY(get_int(db, "SELECT count(*) FROM sqlite_schema", "open the database", &n_tables, why));
     if (mode != HF_DB_CREATE || n_tables > 0 || id != 0)
         return hf_fail(why, HF_E_FORMAT,
                        "%s: it is empty or not a database of the fleet service. Name another file",
@@ -415,7 +415,7 @@ static enum hf_err sqlite_listen(void *arg, bool *has_changed, struct hf_why *wh
     struct hf_sqlite *conn = arg;
     int64_t version = 0;
 
-    HF_TRY(hf_sqlite_get_int(conn->db, "PRAGMA data_version", "read the database", &version, why));
+    HF_TRY(get_int(conn->db, "PRAGMA data_version", "read the database", &version, why));
     *has_changed = version != conn->data_version;
     conn->data_version = version;
     return HF_OK;

@@ -30,8 +30,5 @@ enum hf_err hf_sqlite_fail(sqlite3 *db, const char *action, struct hf_why *why);
 /** Run statements that give no rows. */
 HF_MUST_USE enum hf_err hf_sqlite_exec(sqlite3 *db, const char *sql, const char *action,
                                        struct hf_why *why);
-/** The integer that a query of one row and one column gives. */
-HF_MUST_USE enum hf_err hf_sqlite_get_int(sqlite3 *db, const char *sql, const char *action,
-                                          int64_t *out, struct hf_why *why);
 
 #endif

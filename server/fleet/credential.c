@@ -140,7 +140,7 @@ static bool parse_source(const char *text, enum hf_credential_source *out)
     return false;
 }
 
-enum hf_err hf_credential_read(const struct hf_rows *rows, void *out, struct hf_why *why)
+static enum hf_err read_credential(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     struct hf_credential row = {.id = hf_col_int(rows, 0),
                                 .account_id = hf_col_int(rows, 1),
@@ -175,7 +175,7 @@ enum hf_err hf_credential_one(struct hf_db *db, const struct hf_sql *sql,
                               const struct hf_param *params, size_t n_params,
                               struct hf_credential *out, struct hf_why *why)
 {
-    return hf_db_read_one(db, sql, params, n_params, hf_credential_read, out,
+    return hf_db_read_one(db, sql, params, n_params, read_credential, out,
                           "this account has no such certificate", why);
 }
 
@@ -240,16 +240,16 @@ enum hf_err hf_credential_list(struct hf_db *db, const struct hf_credential_filt
 
     if (filter->is_offered)
         return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST_OFFERED],
-                               HF_PARAMS(account, from, most), hf_credential_read, &row, each, ctx,
+                               HF_PARAMS(account, from, most), read_credential, &row, each, ctx,
                                why);
     if (filter->device_id != 0)
         return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST_OF_DEVICE],
                                HF_PARAMS(account, from, most, status,
                                          hf_p_int("device", filter->device_id)),
-                               hf_credential_read, &row, each, ctx, why);
+                               read_credential, &row, each, ctx, why);
     return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST],
-                           HF_PARAMS(account, from, most, status), hf_credential_read, &row, each,
-                           ctx, why);
+                           HF_PARAMS(account, from, most, status), read_credential, &row, each, ctx,
+                           why);
 }
 
 struct hf_registered hf_credential_registered(const struct hf_credential *credential)

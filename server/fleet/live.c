@@ -69,8 +69,10 @@ static enum hf_err fill(struct filling *f, struct hf_db *db, struct hf_why *why)
     return hf_directory_finish(f->directory, why);
 }
 
-enum hf_err hf_directory_load(struct hf_db *db, struct hf_directory *before, bool is_sni_optional,
-                              struct hf_directory **out, struct hf_why *why)
+/* The directory as `db` has it. `before` may be NULL. */
+static enum hf_err load_directory(struct hf_db *db, struct hf_directory *before,
+                                  bool is_sni_optional, struct hf_directory **out,
+                                  struct hf_why *why)
 {
     struct filling f = {0};
 
@@ -97,7 +99,7 @@ enum hf_err hf_live_load(struct hf_live *live, struct hf_db *db, struct hf_why *
     struct hf_registry *registry = NULL;
     int64_t n = 0;
 
-    HF_TRY(hf_directory_load(db, NULL, live->is_sni_optional, &directory, why));
+    HF_TRY(load_directory(db, NULL, live->is_sni_optional, &directory, why));
     enum hf_err err = hf_credential_count(db, &n, why);
     if (err == HF_OK) /* a quarter more, so that it does not grow on the first day */
         err = hf_registry_new((size_t)(n + n / 4), &registry, why);
@@ -139,7 +141,7 @@ static enum hf_err prepare(void *ctx, struct hf_db *db, const struct hf_effects 
     }
     HF_TRY(hf_registry_reserve(live->registry, n_entries, why));
     if (has_directory)
-        HF_TRY(hf_directory_load(db, live->directory, live->is_sni_optional, &live->next, why));
+        HF_TRY(load_directory(db, live->directory, live->is_sni_optional, &live->next, why));
     return HF_OK;
 }
 

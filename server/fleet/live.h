@@ -30,9 +30,4 @@ void hf_live_free(struct hf_live *live);
 /** For the writer; `ctx` is the hf_live. */
 struct hf_effects_port hf_live_port(struct hf_live *live);
 
-/** The directory as `db` has it. `before` may be NULL. */
-HF_MUST_USE enum hf_err hf_directory_load(struct hf_db *db, struct hf_directory *before,
-                                          bool is_sni_optional, struct hf_directory **out,
-                                          struct hf_why *why);
-
 #endif

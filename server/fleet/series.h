@@ -10,7 +10,6 @@
 extern const struct hf_sql hf_series_sql[];
 
 #define HF_SERIES_HOUR_S 3600
-#define HF_SERIES_ACTIVE "active" /* `what` of the devices that use a version */
 
 /** One device more (`by` 1) or less (-1) uses that version. */
 HF_MUST_USE enum hf_err hf_version_count_add(struct hf_tx *tx, int64_t account_id, const char *set,

@@ -71,8 +71,6 @@
 /* The kernel hands a connection over when its request is there, or after about this time. */
 #define HF_HTTP_DEFER_ACCEPT_S 1
 
-/* Balancers' networks of one server. */
-#define HF_HTTP_NETWORKS_MAX 64u
 /* A PROXY header with all that it tells besides addresses. Balancers add names and the fields of a
  * TLS client, together some hundred bytes. */
 #define HF_PROXY_BYTES_MAX 2048u

@@ -22,7 +22,6 @@
 #define HF_CREDENTIAL_UNCONFIRMED                                                                  \
     1u /* from a rotation: its first request sets the old one INACTIVE later */
 #define HF_CREDENTIAL_ROTATE 2u /* the device is asked to rotate it */
-#define HF_CREDENTIAL_UNSEEN 4u /* it has never been used */
 
 /** One certificate in one account. Plain values: a copy of what the table held at the time. */
 struct hf_registered {

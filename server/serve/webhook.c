@@ -54,8 +54,10 @@ struct delivery {
 
 /* ---- one delivery ---------------------------------------------------------------------------------- */
 
-void hf_webhook_sign(struct hf_bytes secret, int64_t time_s, struct hf_bytes body,
-                     char out[HF_WEBHOOK_SIGNATURE_MAX])
+/* "t=TIME,v1=HEX" for `body`. */
+#define SIGNATURE_MAX 96
+static void sign(struct hf_bytes secret, int64_t time_s, struct hf_bytes body,
+                 char out[SIGNATURE_MAX])
 {
     uint8_t mac[crypto_auth_hmacsha256_BYTES];
     char hex[2 * sizeof mac + 1], prefix[32];
@@ -67,7 +69,7 @@ void hf_webhook_sign(struct hf_bytes secret, int64_t time_s, struct hf_bytes bod
     crypto_auth_hmacsha256_update(&state, body.data, body.len);
     crypto_auth_hmacsha256_final(&state, mac);
     hf_hex_encode(mac, sizeof mac, hex);
-    (void)snprintf(out, HF_WEBHOOK_SIGNATURE_MAX, "t=%" PRId64 ",v1=%s", time_s, hex);
+    (void)snprintf(out, SIGNATURE_MAX, "t=%" PRId64 ",v1=%s", time_s, hex);
 }
 
 /* What the receiver answers is not read. */
@@ -90,11 +92,10 @@ static int may_go_on(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_o
 
 static struct curl_slist *make_headers(const struct hf_webhook *w, const struct delivery *d)
 {
-    char signature[HF_WEBHOOK_SIGNATURE_MAX], texts[2][128];
+    char signature[SIGNATURE_MAX], texts[2][128];
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 
-    hf_webhook_sign(hf_buf_bytes(&w->target->secret), (int64_t)time(NULL), hf_buf_bytes(&d->body),
-                    signature);
+    sign(hf_buf_bytes(&w->target->secret), (int64_t)time(NULL), hf_buf_bytes(&d->body), signature);
     (void)snprintf(texts[0], sizeof texts[0], "Holdfast-Signature: %s", signature);
     (void)snprintf(texts[1], sizeof texts[1], "Holdfast-Delivery: %" PRId64 "-%" PRId64, d->id,
                    d->version);

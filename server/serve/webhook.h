@@ -49,9 +49,4 @@ struct hf_webhook_numbers {
 };
 const struct hf_webhook_numbers *hf_webhook_numbers(const struct hf_webhook *webhook);
 
-/** "t=TIME,v1=HEX" for `body`. */
-#define HF_WEBHOOK_SIGNATURE_MAX 96
-void hf_webhook_sign(struct hf_bytes secret, int64_t time_s, struct hf_bytes body,
-                     char out[HF_WEBHOOK_SIGNATURE_MAX]);
-
 #endif

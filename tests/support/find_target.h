@@ -5,6 +5,8 @@
 
 #include "client/core/refresh.h"
 
+#define HF_DELEGATIONS_VISITED_MAX 32 /* roles in one search */
+
 /**
  * Which target is `path` (TUF 5.6.7)? After hf_refresh; delegated roles are obtained on the way, at
  * most HF_DELEGATIONS_VISITED_MAX roles in all.
