@@ -1,4 +1,4 @@
-/* What is done to an open state folder: updated, configured, exported, confirmed, rejected, reset. */
+/* What is done to an open state folder: updated, exported, confirmed, rejected, reset. */
 #include "client/port/posix/owner.h"
 #include "client/port/posix/posix_internal.h"
 
@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A status or another short writer may hold the lock; an update in progress holds it for longer. */
-#define LOCK_WAIT_MS 2000
 #define REPORT_DECISION_MS 5000
 
 enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
@@ -21,7 +19,7 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     HF_TRY(hf_sqlite_store_refresh(posix->store, why));
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_posix_reload_config(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_update(posix->client, &result, why);
     enum hf_err notified = hf_subscribers_notify(posix, &unnotified);
     hf_posix_secure(posix);
@@ -39,40 +37,6 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
     *out = result;
     return HF_OK;
-}
-
-/* What this process read must still be what is stored, or it would undo another one's change. */
-static enum hf_err replace_config(struct hf_posix *posix, const struct hf_posix_config *config,
-                                  struct hf_why *why)
-{
-    struct hf_stored_config stored = {0};
-
-    HF_TRY(hf_config_load(posix->store, &stored, why));
-    bool is_same = hf_config_is_same(&stored.view, &posix->config.view);
-    hf_stored_config_free(&stored);
-    if (!is_same)
-        return hf_fail(why, HF_E_BUSY,
-                       "another program has changed the configuration in this moment; run the "
-                       "command again");
-    if (!hf_text_is_same(config->client.set, posix->config.view.client.set) ||
-        !hf_text_is_same(config->client.profile, posix->config.view.client.profile))
-        HF_TRY(hf_client_keep_floors(posix->client, why));
-    return hf_config_replace(posix->store, config, why);
-}
-
-enum hf_err hf_posix_configure(struct hf_posix *posix, const struct hf_posix_config *config,
-                               struct hf_why *why)
-{
-    int lock = -1;
-
-    HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(
-        hf_config_check(config, &posix->config.view, posix->has_port_key ? posix->key : NULL, why));
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
-    enum hf_err err = replace_config(posix, config, why);
-    hf_posix_secure(posix);
-    hf_file_unlock(lock);
-    return err == HF_OK ? hf_posix_reload_config(posix, why) : err;
 }
 
 static enum hf_err write_export(const char *path, const struct hf_buf *content, struct hf_why *why)
@@ -129,7 +93,7 @@ enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
     int lock = -1;
 
     HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_confirm(posix->client, why);
     hf_posix_secure(posix);
     hf_file_unlock(lock);
@@ -143,7 +107,7 @@ enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason, struct h
     int lock = -1;
 
     HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_reject(posix->client, reason, why);
     if (err == HF_OK)
         err = hf_subscribers_notify(posix, why);
@@ -160,7 +124,7 @@ enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem, 
     int lock = -1;
 
     HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_reset(posix->client, factory_pem, why);
     if (err == HF_OK) {
         enum hf_err notified = hf_subscribers_notify(posix, &unnotified);

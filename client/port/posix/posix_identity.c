@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOCK_WAIT_MS 2000 /* as for other writers (posix.c) */
 #define RECORD_WAIT_MS                                                                             \
     60000 /* an update of another process may last; nothing waits for us meanwhile */
 
@@ -27,8 +26,8 @@ static void journal(void *ctx, enum hf_level level, const char *kind, const char
 
     if (hf_lock_take(posix->state_dir, RECORD_WAIT_MS, &lock, NULL) == HF_OK)
         hf_posix_journal(posix, level, kind, text);
-    else if (posix->log.write != NULL)
-        posix->log.write(posix->log.ctx, level, text);
+    else
+        hf_posix_log(posix, level, text);
     hf_file_unlock(lock);
 }
 
@@ -118,7 +117,7 @@ static enum hf_err enroll_locked(struct hf_posix *posix, const struct hf_identit
 {
     int lock = -1;
 
-    HF_TRY(lock_identity(posix, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(lock_identity(posix, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_identity_enroll(identity, enrolment, out, why);
     hf_file_unlock(lock);
     return err;
@@ -167,7 +166,7 @@ enum hf_err hf_posix_rotate(struct hf_posix *posix, struct hf_credential *out, s
 
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(identity_of(posix, &identity, why));
-    HF_TRY(lock_identity(posix, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(lock_identity(posix, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_identity_rotate(&identity, out, why);
     hf_file_unlock(lock);
     return err;
@@ -191,8 +190,8 @@ static struct hf_service_news ask_service(struct hf_posix *posix,
     (void)snprintf(url, sizeof url, "%s/v1/whoami", status.url);
     const struct hf_request request = {.url = url, .max_bytes = HF_ANSWER_BYTES_MAX};
     enum hf_err err = transport.fetch(transport.ctx, &request, &response, &why);
-    if (err != HF_OK && posix->log.write != NULL)
-        posix->log.write(posix->log.ctx, HF_LEVEL_INFO, why.text);
+    if (err != HF_OK)
+        hf_posix_log(posix, HF_LEVEL_INFO, why.text);
     news.asks_for_rotation = hf_http_transport_asks_for_rotation(posix->transport);
     news.may_have_refused = err == HF_E_TLS || response.status == 401 || response.status == 403;
     hf_buf_free(&response.body);
@@ -235,26 +234,4 @@ int64_t hf_posix_rotation_wait_s(struct hf_posix *posix)
     if (!status.is_present)
         return INT64_MAX;
     return status.rotation_due_s > now_s ? status.rotation_due_s - now_s : 0;
-}
-
-void hf_posix_choose_key(struct hf_posix *posix)
-{
-    if (posix->has_port_key)
-        return;
-    posix->key = NULL;
-    if (posix->token != NULL) {
-        posix->device_key = hf_pkcs11_key_port(posix->token);
-        posix->key = &posix->device_key;
-    }
-}
-
-void hf_posix_use_device_key(struct hf_posix *posix, const struct hf_device_key *key)
-{
-    posix->has_port_key = key != NULL;
-    if (key != NULL) {
-        posix->device_key = *key;
-        posix->key = &posix->device_key;
-    }
-    hf_posix_choose_key(posix);
-    hf_http_transport_forget_identity(posix->transport);
 }

@@ -1,5 +1,6 @@
 /* What the files of the POSIX port share: state.c is an open state folder, posix.c what is done to it,
- * posix_identity.c its certificate, init.c makes one, subscribers.c notifies other programs. */
+ * posix_identity.c its certificate, posix_reports.c its reports, init.c makes one, subscribers.c notifies other
+ * programs. */
 #ifndef HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 #define HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 
@@ -50,9 +51,6 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
 
 /** hf_sqlite_store_sync; a failure is logged. The caller holds STATE/lock. */
 void hf_posix_secure(struct hf_posix *posix);
-
-/** Use the key of the port, else that in the configured token, else files. */
-void hf_posix_choose_key(struct hf_posix *posix);
 
 /** Reports as configured, from now on: after the client was opened or configured. What prevents them is logged
  *  and in the status. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOCK_WAIT_MS 2000 /* as for other writers (posix.c) */
 #define PATH "/v1/reports"
 
 _Static_assert(HF_REPORT_KEY_TEXT == HF_REPORT_KEY_TEXT_SIZE, "one length of a key's text");
@@ -138,7 +137,7 @@ enum hf_err hf_posix_restart_reports(struct hf_posix *posix, struct hf_why *why)
 {
     int lock = -1;
 
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_forget_reports(posix->client, why);
     hf_posix_secure(posix);
     hf_file_unlock(lock);
@@ -150,7 +149,7 @@ static enum hf_err note_current(struct hf_posix *posix, struct hf_why *why)
 {
     int lock = -1;
 
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_note_current(posix->client, why);
     hf_posix_secure(posix);
     hf_file_unlock(lock);

@@ -11,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Another process holds the lock for this long at most while it restores. */
-#define LOCK_WAIT_MS 2000
-
 static void close_database(struct hf_sqlite_store *store)
 {
     for (size_t i = 0; i < HF_SQL_COUNT; i++) {
@@ -85,7 +82,7 @@ static enum hf_err restore(struct hf_sqlite_store *store, const char *path, stru
     int lock = -1;
 
     close_database(store);
-    enum hf_err err = hf_lock_take(store->state_dir, LOCK_WAIT_MS, &lock, &reason);
+    enum hf_err err = hf_lock_take(store->state_dir, HF_LOCK_WAIT_MS, &lock, &reason);
     if (err != HF_OK)
         goto out;
     /* The holder of the lock before us may have done it. */
@@ -152,7 +149,7 @@ static void repair_root(struct hf_sqlite_store *store)
     bool is_lost = err == HF_E_NOT_FOUND && store->copied_changes >= 0;
     if (err != HF_E_STORAGE && !is_lost)
         return;
-    err = hf_lock_take(store->state_dir, LOCK_WAIT_MS, &lock, &reason);
+    err = hf_lock_take(store->state_dir, HF_LOCK_WAIT_MS, &lock, &reason);
     /* The holder of the lock before us may have done it. */
     if (err == HF_OK && hf_db_root_check(store->db, store->known_root, NULL) == HF_OK)
         goto out;

@@ -1,4 +1,4 @@
-/* An open state folder: opened and closed, made from its configuration, asked for its parts. */
+/* An open state folder: opened and closed, configured and made from its configuration, asked for its parts. */
 #include "client/port/posix/posix_internal.h"
 
 #include "client/port/identity/token_uri.h"
@@ -70,6 +70,18 @@ static size_t copy_groups(const struct hf_posix *posix, const char *out[HF_GROUP
     return n;
 }
 
+/* The key of the port, else that in the configured token, else files. */
+static void choose_key(struct hf_posix *posix)
+{
+    if (posix->has_port_key)
+        return;
+    posix->key = NULL;
+    if (posix->token != NULL) {
+        posix->device_key = hf_pkcs11_key_port(posix->token);
+        posix->key = &posix->device_key;
+    }
+}
+
 /* What is made from the configuration. An existing client continues with the new one. */
 static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
 {
@@ -101,7 +113,7 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     if (hf_pkcs11_uri_is(view->client_key_file) &&
         hf_pkcs11_key_new(view->client_key_file, &posix->token, &damaged) != HF_OK)
         hf_posix_log(posix, HF_LEVEL_WARNING, damaged.text);
-    hf_posix_choose_key(posix);
+    choose_key(posix);
     HF_TRY(hf_shown_identity_new(posix->state_dir, view, &posix->key, posix->log, &identity, why));
     hf_http_transport_identify_take(posix->transport, identity);
     HF_TRY(hf_endpoint_probe_new(view, &posix->key, posix->log, &posix->endpoint_probe, why));
@@ -140,6 +152,51 @@ enum hf_err hf_posix_reload_config(struct hf_posix *posix, struct hf_why *why)
     hf_pkcs11_key_free(unused.token);
     hf_stored_config_free(&unused.config);
     return err;
+}
+
+/* What this process read must still be what is stored, or it would undo another one's change. */
+static enum hf_err replace_config(struct hf_posix *posix, const struct hf_posix_config *config,
+                                  struct hf_why *why)
+{
+    struct hf_stored_config stored = {0};
+
+    HF_TRY(hf_config_load(posix->store, &stored, why));
+    bool is_same = hf_config_is_same(&stored.view, &posix->config.view);
+    hf_stored_config_free(&stored);
+    if (!is_same)
+        return hf_fail(why, HF_E_BUSY,
+                       "another program has changed the configuration in this moment; run the "
+                       "command again");
+    if (!hf_text_is_same(config->client.set, posix->config.view.client.set) ||
+        !hf_text_is_same(config->client.profile, posix->config.view.client.profile))
+        HF_TRY(hf_client_keep_floors(posix->client, why));
+    return hf_config_replace(posix->store, config, why);
+}
+
+enum hf_err hf_posix_configure(struct hf_posix *posix, const struct hf_posix_config *config,
+                               struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(
+        hf_config_check(config, &posix->config.view, posix->has_port_key ? posix->key : NULL, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = replace_config(posix, config, why);
+    hf_posix_secure(posix);
+    hf_file_unlock(lock);
+    return err == HF_OK ? hf_posix_reload_config(posix, why) : err;
+}
+
+void hf_posix_use_device_key(struct hf_posix *posix, const struct hf_device_key *key)
+{
+    posix->has_port_key = key != NULL;
+    if (key != NULL) {
+        posix->device_key = *key;
+        posix->key = &posix->device_key;
+    }
+    choose_key(posix);
+    hf_http_transport_forget_identity(posix->transport);
 }
 
 enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log, struct hf_posix **out,

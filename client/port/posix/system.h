@@ -15,6 +15,9 @@ struct hf_clock_port hf_system_clock_port(void);
 /** libsodium must be initialised (sodium_init). */
 struct hf_random_port hf_system_random_port(void);
 
+/* For a restore, or another short writer; an update holds the lock for longer. */
+#define HF_LOCK_WAIT_MS 2000
+
 /**
  * STATE/lock: one writer at a time. Take it, waiting at most `wait_ms`; `*out` is to be handed to
  * hf_file_unlock. HF_E_BUSY when another process (or another hf_lock_take in this one) holds it for
