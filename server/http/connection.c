@@ -359,6 +359,14 @@ static void on_writable(struct hf_conn *c)
     }
 }
 
+static void open_conn(struct hf_conn *c)
+{
+    if (!hf_conn_open(c))
+        return;
+    hf_conn_enter(c, HF_PHASE_HEAD);
+    on_readable(c);
+}
+
 /* The client sends more before it has its answer, or is gone: that is seen after the answer. */
 static void look_away(struct hf_conn *c)
 {
@@ -379,7 +387,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     else if (c->phase == HF_PHASE_LINGER)
         linger(c);
     else if (c->phase <= HF_PHASE_HANDSHAKE)
-        hf_conn_open(c);
+        open_conn(c);
     else
         on_readable(c);
 }
@@ -401,13 +409,7 @@ void hf_conn_begin_take(struct hf_conn *c, int fd, const union hf_peer *peer)
     else if (c->is_balanced && !hf_conn_expect_proxy(c))
         hf_conn_close(c);
     else
-        hf_conn_open(c);
-}
-
-void hf_conn_serve(struct hf_conn *c)
-{
-    hf_conn_enter(c, HF_PHASE_HEAD);
-    on_readable(c);
+        open_conn(c);
 }
 
 void hf_conn_time_out(struct hf_conn *c)

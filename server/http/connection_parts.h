@@ -24,10 +24,8 @@ void hf_feed_time_out(struct hf_conn *c);
 
 /** The connection begins with a balancer's header. False without memory. */
 bool hf_conn_expect_proxy(struct hf_conn *c);
-/** Go on with what comes before HTTP (OPEN and HANDSHAKE). */
-void hf_conn_open(struct hf_conn *c);
-/** HTTP begins. */
-void hf_conn_serve(struct hf_conn *c);
+/** Go on with what comes before HTTP (OPEN and HANDSHAKE). True: HTTP may begin. False: it waits, or ends. */
+bool hf_conn_open(struct hf_conn *c);
 
 /** The one way to an answer: `head`, then `text` or `body`, neither after HEAD. */
 void hf_conn_answer(struct hf_request *request, unsigned status, struct hf_bytes head,

@@ -157,11 +157,7 @@ bool hf_conn_expect_proxy(struct hf_conn *c)
     return c->proxy != NULL;
 }
 
-void hf_conn_open(struct hf_conn *c)
+bool hf_conn_open(struct hf_conn *c)
 {
-    if (c->proxy != NULL && !read_proxy(c))
-        return;
-    if (c->conns->config.tls != NULL && !shake_hands(c))
-        return;
-    hf_conn_serve(c);
+    return (c->proxy == NULL || read_proxy(c)) && (c->conns->config.tls == NULL || shake_hands(c));
 }
