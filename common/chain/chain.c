@@ -63,6 +63,7 @@ static enum hf_err describe(const struct hf_chain *chain, struct hf_chain_verdic
 static void note_path(const struct hf_judged *judged, struct hf_chain_verdict *out)
 {
     const struct hf_verdict *verdict = judged->verdict;
+    unsigned constraints_left = HF_VERIFY_CONSTRAINTS_MAX;
 
     for (size_t i = 0; i < verdict->n_path; i++) {
         size_t index = verdict->path[i].index;
@@ -73,7 +74,7 @@ static void note_path(const struct hf_judged *judged, struct hf_chain_verdict *o
         if (verdict->path[i].faults != 0 && index == HF_VERIFY_ANCHOR)
             hf_words_append(v->faults, sizeof v->faults,
                             "%sits trust anchor: ", v->faults[0] == '\0' ? "" : ", ");
-        hf_words_step(judged, i, v->faults, sizeof v->faults);
+        hf_words_step(judged, i, &constraints_left, v->faults, sizeof v->faults);
     }
 }
 

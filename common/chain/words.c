@@ -162,17 +162,17 @@ static const char *constraint_words(enum hf_constraint_verdict verdict)
 
 /* Which CA above it forbids which of its names? */
 static void append_constraints(const struct hf_judged *j, size_t step,
-                               const struct hf_certificate *cert, char *out, size_t cap)
+                               const struct hf_certificate *cert, unsigned *budget, char *out,
+                               size_t cap)
 {
     char subject[HF_DN_TEXT_MAX], text[HF_NAMES_TEXT_MAX] = "";
-    unsigned budget = HF_VERIFY_CONSTRAINTS_MAX;
     struct hf_certificate ca;
     struct hf_general_name name;
 
     for (size_t i = step + 1; i < j->verdict->n_path; i++) {
         if (!read_step(j, i, &ca))
             continue;
-        enum hf_constraint_verdict verdict = hf_constraints_check(&ca, cert, step == 0, &budget,
+        enum hf_constraint_verdict verdict = hf_constraints_check(&ca, cert, step == 0, budget,
                                                                   &name);
         if (verdict == HF_CONSTRAINT_ALLOWS)
             continue;
@@ -255,7 +255,8 @@ static const struct {
     {HF_FAULT_KEY, "it has a key that is too short, or of a kind that is not accepted"},
 };
 
-void hf_words_step(const struct hf_judged *j, size_t step, char *out, size_t cap)
+void hf_words_step(const struct hf_judged *j, size_t step, unsigned *constraints_left, char *out,
+                   size_t cap)
 {
     const unsigned faults = j->verdict->path[step].faults;
     char words[HF_WHY_MAX] = "";
@@ -276,7 +277,7 @@ void hf_words_step(const struct hf_judged *j, size_t step, char *out, size_t cap
     if ((faults & HF_FAULT_EXTENSION) != 0)
         append_extension(&cert, words, sizeof words);
     if ((faults & HF_FAULT_CONSTRAINTS) != 0)
-        append_constraints(j, step, &cert, words, sizeof words);
+        append_constraints(j, step, &cert, constraints_left, words, sizeof words);
     if ((faults & HF_FAULT_NO_ISSUER) != 0)
         append_untrusted(j, &cert, words, sizeof words);
     if ((faults & HF_FAULT_LIMIT) != 0)
@@ -289,6 +290,7 @@ void hf_words_step(const struct hf_judged *j, size_t step, char *out, size_t cap
 
 void hf_words_refusal(const struct hf_judged *j, char out[HF_WHY_MAX])
 {
+    unsigned constraints_left = HF_VERIFY_CONSTRAINTS_MAX;
     char subject[HF_DN_TEXT_MAX];
     struct hf_certificate cert;
 
@@ -303,7 +305,7 @@ void hf_words_refusal(const struct hf_judged *j, char out[HF_WHY_MAX])
             hf_words_append(out, HF_WHY_MAX, "trust anchor \"%s\": ", subject);
         else
             hf_words_append(out, HF_WHY_MAX, "certificate %zu \"%s\": ", step->index, subject);
-        hf_words_step(j, i, out, HF_WHY_MAX);
+        hf_words_step(j, i, &constraints_left, out, HF_WHY_MAX);
     }
 }
 

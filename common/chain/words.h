@@ -29,8 +29,10 @@ struct hf_judged {
  * Append to `out` (a text of less than `cap` bytes) what is wrong with step `step` of the path, each as
  * "expired on 2025-10-19", joined by ", ". Nothing for a step without faults. What does not fit is cut.
  * An unknown issuer comes last, with what is known of the anchors that have its name in brackets.
+ * `constraints_left` is for all steps together, and begins with HF_VERIFY_CONSTRAINTS_MAX.
  */
-void hf_words_step(const struct hf_judged *judged, size_t step, char *out, size_t cap);
+void hf_words_step(const struct hf_judged *judged, size_t step, unsigned *constraints_left,
+                   char *out, size_t cap);
 
 /** Is the issuer of the last certificate of the path neither among what was sent nor, by its name, among the
  *  anchors? */
