@@ -152,24 +152,6 @@ static enum hf_err read_approval(const json_t *object, struct hf_rollout_plan *p
     return read_approvers(object, plan, why);
 }
 
-enum hf_err hf_rollout_plan_parse(const json_t *object, struct hf_rollout_plan *out,
-                                  struct hf_why *why)
-{
-    struct hf_rollout_plan plan = {0};
-
-    if (!json_is_object(object))
-        return hf_fail(why, HF_E_FORMAT, "%s should be an object", WHAT);
-    HF_TRY(hf_json_get_time(object, "not_before", WHAT, &plan.not_before_s, why));
-    HF_TRY(hf_json_get_time(object, "mandatory_from", WHAT, &plan.mandatory_from_s, why));
-    HF_TRY(read_number(object, "min_version", WHAT, HF_JSON_INTEGER_MAX, &plan.min_version, why));
-    HF_TRY(read_stages(object, &plan, why));
-    HF_TRY(read_thresholds(object, &plan, why));
-    HF_TRY(read_approval(object, &plan, why));
-    HF_TRY(hf_rollout_plan_check(&plan, why));
-    *out = plan;
-    return HF_OK;
-}
-
 /* ---- can it be kept? ----------------------------------------------------------------------------- */
 
 static bool has_group(const struct hf_rollout_stage *stage, size_t n, const char *name)
@@ -251,7 +233,7 @@ static enum hf_err check_approval(const struct hf_rollout_plan *plan, struct hf_
     return HF_OK;
 }
 
-enum hf_err hf_rollout_plan_check(const struct hf_rollout_plan *plan, struct hf_why *why)
+static enum hf_err check_plan(const struct hf_rollout_plan *plan, struct hf_why *why)
 {
     char opens[HF_TIME_TEXT_MAX], mandatory[HF_TIME_TEXT_MAX];
     const size_t last = plan->n_stages - 1;
@@ -287,6 +269,24 @@ int64_t hf_rollout_opens_s(const struct hf_rollout_plan *plan, size_t stage)
     for (size_t k = 0; k < stage; k++)
         at_s += plan->stages[k].bake_s;
     return at_s;
+}
+
+enum hf_err hf_rollout_plan_parse(const json_t *object, struct hf_rollout_plan *out,
+                                  struct hf_why *why)
+{
+    struct hf_rollout_plan plan = {0};
+
+    if (!json_is_object(object))
+        return hf_fail(why, HF_E_FORMAT, "%s should be an object", WHAT);
+    HF_TRY(hf_json_get_time(object, "not_before", WHAT, &plan.not_before_s, why));
+    HF_TRY(hf_json_get_time(object, "mandatory_from", WHAT, &plan.mandatory_from_s, why));
+    HF_TRY(read_number(object, "min_version", WHAT, HF_JSON_INTEGER_MAX, &plan.min_version, why));
+    HF_TRY(read_stages(object, &plan, why));
+    HF_TRY(read_thresholds(object, &plan, why));
+    HF_TRY(read_approval(object, &plan, why));
+    HF_TRY(check_plan(&plan, why));
+    *out = plan;
+    return HF_OK;
 }
 
 /* ---- write ------------------------------------------------------------------------------------- */

@@ -60,17 +60,13 @@ struct hf_rollout_plan {
     size_t n_approvers;
 };
 
-/** `out` is written on HF_OK only. HF_E_FORMAT, HF_E_LIMIT, and HF_E_POLICY for what cannot be kept. */
+/** `out` is written on HF_OK only. HF_E_FORMAT, HF_E_LIMIT, and HF_E_POLICY where stages shrink or add no device,
+ *  the last one does not hold all devices or opens after `mandatory_from`, or approvals are asked of too few. */
 HF_MUST_USE enum hf_err hf_rollout_plan_parse(const json_t *object, struct hf_rollout_plan *out,
                                               struct hf_why *why);
 
 /** A new reference, or NULL when memory is short (common/json/json.h). */
 json_t *hf_rollout_plan_to_json(const struct hf_rollout_plan *plan);
-
-/** HF_E_POLICY where stages shrink or add no device, the last one does not hold all devices or opens
- *  after `mandatory_from`, or approvals are asked of too few. hf_rollout_plan_parse asks it. */
-HF_MUST_USE enum hf_err hf_rollout_plan_check(const struct hf_rollout_plan *plan,
-                                              struct hf_why *why);
 
 /** The earliest moment at which that stage may open: `not_before` and the bake times before it. */
 int64_t hf_rollout_opens_s(const struct hf_rollout_plan *plan, size_t stage);
