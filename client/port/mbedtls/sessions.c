@@ -82,13 +82,20 @@ struct hf_trust_resumption hf_sessions_offer(struct hf_sessions *s, const char *
     return resumption;
 }
 
+/* With MBEDTLS_SSL_VERIFY_NONE Mbed TLS says of a chain that it has not looked at what it says of a valid one. */
+static bool is_verified(const mbedtls_ssl_context *ssl)
+{
+    return mbedtls_ssl_get_verify_result(ssl) == 0 &&
+           ssl->MBEDTLS_PRIVATE(conf)->MBEDTLS_PRIVATE(authmode) != MBEDTLS_SSL_VERIFY_NONE;
+}
+
 /* Each session can be taken out of a connection once, and only out of a verified one. */
 static bool take_out(mbedtls_ssl_context *ssl, const char *peer, struct hf_session *out)
 {
     mbedtls_ssl_session session;
     size_t len = 0;
 
-    if (!mbedtls_ssl_is_handshake_over(ssl) || mbedtls_ssl_get_verify_result(ssl) != 0 ||
+    if (!mbedtls_ssl_is_handshake_over(ssl) || !is_verified(ssl) ||
         strlen(peer) > HF_SESSION_PEER_MAX)
         return false;
     mbedtls_ssl_session_init(&session);
