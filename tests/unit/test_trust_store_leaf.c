@@ -1,5 +1,5 @@
-/* distrust_after needs to know whose chain is being built (client/port/mbedtls/leaf.c). These are
- * the ways in which that could go wrong. */
+/* A verdict belongs to one verification of one chain (client/port/mbedtls/running.h). These are the ways in which
+ * that could go wrong. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -261,13 +261,23 @@ static void verifications_inside_of_one_another_do_not_mix(void **state)
 /* As an application joins two stores, and as preflight verifies against two at once. */
 struct joined {
     struct hf_trust_store *stores[2];
+    struct world
+        *slow; /* NULL, or what each callback of an outer handshake meets: the next second */
+    int64_t now_s;
 };
+
+static void take_a_second(struct joined *joined)
+{
+    if (joined->slow != NULL)
+        hf_trust_store_set_clock(++joined->now_s);
+}
 
 static int joined_candidates(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct joined *joined = ctx;
     mbedtls_x509_crt *first = NULL, *second = NULL;
     int ret = hf_trust_store_candidates(joined->stores[0], child, &first);
+    take_a_second(joined);
     if (ret == 0)
         ret = hf_trust_store_candidates(joined->stores[1], child, &second);
     mbedtls_x509_crt *last = first;
@@ -282,7 +292,15 @@ static int joined_candidates(void *ctx, const mbedtls_x509_crt *child, mbedtls_x
 static int joined_verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct joined *joined = ctx;
+    struct world *w = joined->slow;
+    take_a_second(joined);
+    if (w != NULL && depth == 1) {
+        joined->slow = NULL;
+        (void)verdict_on(w, DISTRUST); /* another connection, which is over before this one */
+        joined->slow = w;
+    }
     int ret = hf_trust_store_verify(joined->stores[0], crt, depth, flags);
+    take_a_second(joined);
     return ret != 0 ? ret : hf_trust_store_verify(joined->stores[1], crt, depth, flags);
 }
 
@@ -292,7 +310,7 @@ static void two_stores_can_be_joined(void **state)
     struct world w, second;
     world_make(&w, MBEDTLS_SSL_VERSION_TLS1_3);
     world_make(&second, MBEDTLS_SSL_VERSION_TLS1_3);
-    struct joined joined = {{w.store, second.store}};
+    struct joined joined = {.stores = {w.store, second.store}};
     mbedtls_ssl_conf_ca_cb(&w.config, joined_candidates, &joined);
     mbedtls_ssl_conf_verify(&w.config, joined_verify, &joined);
 
@@ -307,6 +325,102 @@ static void two_stores_can_be_joined(void **state)
     world_free(&w);
 }
 
+/* The first vouches and the second refuses, and the other way round. */
+static void joined_stores_need_not_be_asked_in_one_second(void **state)
+{
+    (void)state;
+    struct world w, second;
+    world_make(&w, MBEDTLS_SSL_VERSION_TLS1_3);
+    world_make(&second, MBEDTLS_SSL_VERSION_TLS1_3);
+    struct joined joined = {.stores = {w.store, second.store}, .slow = &w, .now_s = WORLD_NOW};
+    mbedtls_ssl_conf_ca_cb(&w.config, joined_candidates, &joined);
+    mbedtls_ssl_conf_verify(&w.config, joined_verify, &joined);
+    world_trust_root(&w, "CN=Root", &w.root);
+    world_trust_root(&second, "CN=Other", &w.other);
+    assert_int_equal(verdict_on(&w, DISTRUST), 0);
+    joined = (struct joined){.stores = {second.store, w.store}, .slow = &w, .now_s = joined.now_s};
+    assert_int_equal(verdict_on(&w, DISTRUST), 0);
+    world_trust_root(&w, "CN=Other", &w.other);
+    assert_int_equal(verdict_on(&w, DISTRUST), NOT_TRUSTED);
+    world_free(&second);
+    world_free(&w);
+}
+
+/* One that only the verify callback asks is no joined one: what it refuses no other store makes good. Nor does it what
+ * another verification of the same certificate has found. */
+static void a_store_that_is_not_joined_is_not_overruled(void **state)
+{
+    (void)state;
+    struct world w, second;
+    struct world_chain chain = {0};
+    struct hf_buf root = {0};
+    mbedtls_x509_crt list, trusted;
+    uint32_t flags = 0;
+    world_make(&w, MBEDTLS_SSL_VERSION_TLS1_3);
+    world_make(&second, MBEDTLS_SSL_VERSION_TLS1_3);
+    world_trust_root(&w, "CN=Root", &w.root);
+    world_trust_root(&second, "CN=Other", &w.other);
+    for (int k = 0; k < 2; k++) {
+        struct joined both = {
+            .stores = {k == 0 ? w.store : second.store, k == 0 ? second.store : w.store}};
+        mbedtls_ssl_conf_verify(&w.config, joined_verify, &both);
+        assert_int_equal(verdict_on(&w, DISTRUST), NOT_TRUSTED);
+    }
+
+    pki_root("CN=Root", &w.root, &root);
+    present_path(&w, &chain, DISTRUST);
+    mbedtls_x509_crt_init(&list);
+    mbedtls_x509_crt_init(&trusted);
+    assert_int_equal(mbedtls_x509_crt_parse_der(&trusted, root.data, root.len), 0);
+    for (size_t i = 0; i < chain.n; i++)
+        assert_int_equal(mbedtls_x509_crt_parse_der(&list, chain.der[i].data, chain.der[i].len), 0);
+    for (int k = 0; k < 2; k++) {
+        struct joined joined = {.stores = {w.store, second.store}};
+        assert_int_equal(mbedtls_x509_crt_verify(&list, &trusted, NULL, TLS_HOST, &flags,
+                                                 hf_trust_store_verify, second.store),
+                         MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
+        assert_int_equal(flags, NOT_TRUSTED);
+        assert_int_equal(mbedtls_x509_crt_verify_with_ca_cb(&list, joined_candidates, &joined,
+                                                            &mbedtls_x509_crt_profile_default,
+                                                            TLS_HOST, &flags, joined_verify,
+                                                            &joined),
+                         0);
+    }
+    mbedtls_x509_crt_free(&list);
+    mbedtls_x509_crt_free(&trusted);
+    hf_buf_free(&root);
+    world_chain_clear(&chain);
+    world_free(&second);
+    world_free(&w);
+}
+
+/* ---- callbacks that leave calls out ---------------------------------------------------------------- */
+
+static int ask(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
+{
+    return hf_trust_store_candidates(store, child, out);
+}
+
+static int verify_above_the_leaf(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    return depth == 0 ? 0 : hf_trust_store_verify(store, crt, depth, flags);
+}
+
+/* The verdict comes with the server's own certificate. Without it, what Mbed TLS says stays. */
+static void a_callback_without_the_leaf_lets_nothing_through(void **state)
+{
+    (void)state;
+    struct world w;
+    world_make(&w, MBEDTLS_SSL_VERSION_TLS1_3);
+    world_trust_root(&w, "CN=Other", &w.other);
+    mbedtls_ssl_conf_verify(&w.config, verify_above_the_leaf, w.store);
+    assert_int_equal(verdict_on(&w, DISTRUST), NOT_TRUSTED);
+    mbedtls_ssl_conf_ca_cb(&w.config, ask,
+                           w.store); /* by which Mbed TLS goes through the list itself */
+    assert_int_equal(verdict_on(&w, DISTRUST), NOT_TRUSTED);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +432,9 @@ int main(void)
         cmocka_unit_test(a_store_without_distrust_refuses_nobody_for_it),
         cmocka_unit_test(verifications_inside_of_one_another_do_not_mix),
         cmocka_unit_test(two_stores_can_be_joined),
+        cmocka_unit_test(joined_stores_need_not_be_asked_in_one_second),
+        cmocka_unit_test(a_store_that_is_not_joined_is_not_overruled),
+        cmocka_unit_test(a_callback_without_the_leaf_lets_nothing_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

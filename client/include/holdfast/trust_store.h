@@ -138,9 +138,11 @@ HF_MUST_USE enum hf_err hf_trust_store_check_config_checked(struct hf_trust_stor
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
 /**
- * The CA callback that bind installs, for one that joins several stores: `*out` is a copy, to be freed
- * by Mbed TLS, of the next certificate of a valid path, or NULL where there is none. 0 or an Mbed TLS error. Where one joined store finds a path, the chain is valid: call
- * hf_trust_store_verify of each for every certificate.
+ * For a CA callback that joins several stores, at most four: `*out` is a copy, to be freed by Mbed TLS, of the
+ * next certificate of a valid path, or NULL where there is none. 0 or an Mbed TLS error. Where one joined store
+ * finds a path, the chain is valid: call hf_trust_store_verify of each for every certificate. What a store
+ * refuses that the CA callback has not asked is refused. Where no store has a path, answer with one empty
+ * certificate (mbedtls_calloc, mbedtls_x509_crt_init): it ends Mbed TLS's own search, which costs signatures.
  */
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);
 

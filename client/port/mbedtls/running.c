@@ -33,19 +33,28 @@ static bool is_same(const mbedtls_x509_crt *crt, const mbedtls_x509_crt *known,
     return memcmp(sha256, known_sha256, sizeof sha256) == 0;
 }
 
-struct hf_running *hf_running_find(const mbedtls_x509_crt *leaf, int64_t at_s)
+struct hf_running *hf_running_find(const mbedtls_x509_crt *leaf, int64_t now_s)
 {
     for (size_t i = running.n; i > 0; i--) {
         struct hf_running *r = &running.at[i - 1];
-        if (r->at_s == at_s && is_same(leaf, r->leaf, r->leaf_sha256))
+        if (now_s >= r->at_s && now_s - r->at_s <= HF_RUNNING_LIFE_S &&
+            is_same(leaf, r->leaf, r->leaf_sha256))
             return r;
     }
     return NULL;
 }
 
-struct hf_running *hf_running_newest(void)
+struct hf_running *hf_running_above(const mbedtls_x509_crt *crt)
 {
-    return running.n == 0 ? NULL : &running.at[running.n - 1];
+    for (size_t i = running.n; i > 0; i--) {
+        struct hf_running *r = &running.at[i - 1];
+        if (last_of(crt) == r->last)
+            return r;
+        for (size_t k = 0; k < r->n_stores; k++)
+            if (r->stores[k].issuer == crt)
+                return r;
+    }
+    return NULL;
 }
 
 static uint64_t hash_issuer(const mbedtls_x509_crt *crt)
@@ -56,12 +65,14 @@ static uint64_t hash_issuer(const mbedtls_x509_crt *crt)
 struct hf_running *hf_running_continue(const mbedtls_x509_crt *crt)
 {
     const struct hf_bytes subject = {crt->subject_raw.p, crt->subject_raw.len};
-    struct hf_running *r = hf_running_newest();
+    struct hf_running *r = running.n == 0 ? NULL : &running.at[running.n - 1];
 
     /* A server's own certificate in memory that an abandoned verification has left is no CA. */
     if (r == NULL || r->is_closed || crt == r->leaf || mbedtls_x509_crt_get_ca_istrue(crt) != 1 ||
-        hf_name_hash(subject) != r->issuer_hash || !is_same(last_of(crt), r->last, r->last_sha256))
+        (crt != r->asked && hf_name_hash(subject) != r->issuer_hash) ||
+        !is_same(last_of(crt), r->last, r->last_sha256))
         return NULL;
+    r->asked = crt;
     r->issuer_hash = hash_issuer(crt);
     return r;
 }
@@ -82,7 +93,7 @@ struct hf_running *hf_running_begin(const mbedtls_x509_crt *leaf, int64_t at_s)
     if (running.n == HF_RUNNING_MAX)
         hf_running_end(&running.at[0]);
     struct hf_running *begun = &running.at[running.n++];
-    *begun = (struct hf_running){.leaf = leaf, .last = last_of(leaf), .at_s = at_s};
+    *begun = (struct hf_running){.leaf = leaf, .last = last_of(leaf), .asked = leaf, .at_s = at_s};
     begun->issuer_hash = hash_issuer(leaf);
     hash_of(leaf, begun->leaf_sha256);
     hash_of(begun->last, begun->last_sha256);

@@ -4,8 +4,9 @@
  * certificate (where the verdict counts).
  *
  * A verification that stopped half-way (out of memory, a callback of the application that failed) gives no
- * notice. So a verdict is found again by the address and the bytes of the server's certificate, and counts in
- * the same second and for the same generation of anchors only. Where none is found, the list is judged again.
+ * notice. So a verdict is found again by the address and the bytes of the server's certificate, and counts once,
+ * for HF_RUNNING_LIFE_S, and for the same generation of anchors only. Where none is found, the list is judged
+ * again.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_RUNNING_H
 #define HF_CLIENT_PORT_MBEDTLS_RUNNING_H
@@ -17,6 +18,8 @@
 #define HF_RUNNING_MAX 4
 /* An application may join the anchors of several stores. */
 #define HF_RUNNING_STORES_MAX 4
+/* An application's callback may wait for another server. */
+#define HF_RUNNING_LIFE_S 60
 
 /* What one store says. */
 struct hf_running_store {
@@ -24,9 +27,12 @@ struct hf_running_store {
     uint64_t generation;
     bool is_valid;
     uint32_t flags;
+    /* For Mbed TLS, what it was told as the next certificate of a valid path. Compared, never followed. */
+    const mbedtls_x509_crt *issuer;
     /* Its verify callback was called for a certificate above the server's own: the application counts what it
      * says, also where another store is joined with it. */
     bool is_consulted;
+    bool is_answered; /* and for the server's own: the verdict was given */
 };
 
 struct hf_running {
@@ -34,8 +40,8 @@ struct hf_running {
     uint8_t leaf_sha256[HF_SHA256_LEN];
     const mbedtls_x509_crt *last; /* of the list that the server sent; compared only */
     uint8_t last_sha256[HF_SHA256_LEN];
-    uint64_t
-        issuer_hash; /* of the certificate that was asked about last: the next one has that subject */
+    const mbedtls_x509_crt *asked; /* about which Mbed TLS asked last; compared only */
+    uint64_t issuer_hash;          /* of its issuer: the next one has that subject */
     int64_t at_s;
     bool
         is_closed; /* a verify callback was called: the next question for this list begins a new one */
@@ -43,15 +49,15 @@ struct hf_running {
     size_t n_stores;
 };
 
-/** The verification of the server's certificate `leaf` at `at_s`; NULL: there is none on this thread. */
-struct hf_running *hf_running_find(const mbedtls_x509_crt *leaf, int64_t at_s);
+/** The verification of the server's certificate `leaf` that runs at `now_s`; NULL: there is none on this thread. */
+struct hf_running *hf_running_find(const mbedtls_x509_crt *leaf, int64_t now_s);
 
-/** Is `crt` the next certificate that Mbed TLS asks about in the newest one, further up in its list? Then that
- *  one; else NULL. */
+/** Does Mbed TLS ask about `crt` further up in the list of the newest one, or another store about the same
+ *  certificate? Then that one; else NULL. */
 struct hf_running *hf_running_continue(const mbedtls_x509_crt *crt);
 
-/** The newest one; NULL: there is none. */
-struct hf_running *hf_running_newest(void);
+/** The one in whose path `crt` is, above the server's own certificate; NULL: there is none. */
+struct hf_running *hf_running_above(const mbedtls_x509_crt *crt);
 
 /** A new one; an older one of the same address ends, or the oldest if there are HF_RUNNING_MAX. */
 struct hf_running *hf_running_begin(const mbedtls_x509_crt *leaf, int64_t at_s);

@@ -239,7 +239,8 @@ static int judge(struct hf_trust_store *self, const mbedtls_x509_crt *leaf,
     hf_running_add(running, (struct hf_running_store){.store = self,
                                                       .generation = generation,
                                                       .is_valid = verdict.is_valid,
-                                                      .flags = verdict.flags});
+                                                      .flags = verdict.flags,
+                                                      .issuer = verdict.issuer});
     *issuer = verdict.issuer;
     return 0;
 }
@@ -274,7 +275,7 @@ static struct hf_running_store *said_by(struct hf_trust_store *self, struct hf_r
     return said != NULL && said->generation == hf_trust_store_generation(self) ? said : NULL;
 }
 
-/* Does another store vouch for the list, whose verify callback the application calls as well? */
+/* Does another of the joined stores vouch for the list, whose verify callback the application calls as well? */
 static bool is_vouched_for(const struct hf_running *running)
 {
     for (size_t i = 0; i < running->n_stores; i++)
@@ -283,30 +284,39 @@ static bool is_vouched_for(const struct hf_running *running)
     return false;
 }
 
-/* Do all stores that were asked refuse the list? Then none offered an anchor to Mbed TLS, and that it has found no
- * path says nothing. */
+/* Do all stores that were asked refuse the list, and none has said so yet? Then none offered an anchor to Mbed TLS,
+ * and that it has found no path says nothing. */
 static bool is_refused(const struct hf_running *running)
 {
     for (size_t i = 0; i < running->n_stores; i++)
-        if (running->stores[i].is_valid)
+        if (running->stores[i].is_valid || running->stores[i].is_answered)
             return false;
     return running->n_stores > 0;
+}
+
+/* The verification that this call is about is over where the verdict was given before: then another one, without a
+ * CA callback of this store, has the same certificate. */
+static struct hf_running *running_for_leaf(const struct hf_trust_store *self,
+                                           const mbedtls_x509_crt *leaf)
+{
+    const int64_t now_s = hf_chain_clock_now_s();
+    struct hf_running *running = hf_running_find(leaf, now_s);
+    const struct hf_running_store *said = running == NULL ? NULL : hf_running_store(running, self);
+
+    return running == NULL || (said != NULL && said->is_answered) ? hf_running_begin(leaf, now_s)
+                                                                  : running;
 }
 
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct hf_trust_store *self = store;
     struct hf_self_test *test = self_test_of(self);
-    struct hf_running *running = depth == 0 ? hf_running_find(crt, hf_chain_clock_now_s())
-                                            : hf_running_newest();
+    struct hf_running *running = depth == 0 ? running_for_leaf(self, crt) : hf_running_above(crt);
     struct hf_running_store *said = said_by(self, running);
     mbedtls_x509_crt *issuer = NULL;
     int ret = 0;
 
     hf_received_take_over(flags);
-    if (said != NULL && !running->is_closed && is_refused(running))
-        *flags &= ~(
-            uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED; /* the verdict's flags come at depth 0 */
     if (running != NULL)
         running->is_closed = true;
     if (depth != 0) {
@@ -316,18 +326,22 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
     }
     if (test != NULL)
         test->was_consulted = true;
-    if (running == NULL)
-        running = hf_running_begin(crt, hf_chain_clock_now_s());
+    if (said != NULL && is_refused(running)) /* the verdict's flags say more */
+        *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED;
+    bool is_joined = hf_running_store(running, self) != NULL;
     if (said == NULL) { /* not asked for anchors, or swapped since then */
         ret = judge(self, crt, running, &issuer);
         hf_received_free_list(issuer);
         said = hf_running_store(running, self);
     }
-    if (ret != 0 || said == NULL)
+    if (ret != 0 || said == NULL) {
         *flags |= MBEDTLS_X509_BADCERT_NOT_TRUSTED;
-    else if (!said->is_valid && !is_vouched_for(running))
+        return ret;
+    }
+    said->is_answered = true;
+    if (!said->is_valid && !(is_joined && is_vouched_for(running)))
         *flags |= said->flags;
-    return ret;
+    return 0;
 }
 
 void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
