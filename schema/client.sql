@@ -10,7 +10,7 @@
 -- application_id and user_version are set by the agent in the transaction of the migration.
 
 PRAGMA application_id = 0x48464354;    -- "HFCT"
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- The configuration of `holdfast init`. One row.
 CREATE TABLE config (
@@ -28,6 +28,7 @@ CREATE TABLE config (
     has_legacy_ciphers INTEGER NOT NULL DEFAULT 0 CHECK (has_legacy_ciphers IN (0, 1)),
     report TEXT CHECK (length(report) BETWEEN 1 AND 2048),    -- NULL: none are sent; 'service', or a URL
     signs_reports INTEGER NOT NULL DEFAULT 0 CHECK (signs_reports IN (0, 1)),
+    accepts_common_names INTEGER NOT NULL DEFAULT 0 CHECK (accepts_common_names IN (0, 1)),
     CHECK (device_id IS NULL OR device_id_file IS NULL)
 ) STRICT;
 

@@ -37,6 +37,7 @@ static const struct hf_field fields[] = {
     {"device_id_file", HF_FIELD_TEXT, AT(device_id_file)},
     {"await_confirm", HF_FIELD_FLAG, AT(client.awaits_confirm)},
     {"legacy_ciphers", HF_FIELD_FLAG, AT(has_legacy_ciphers)},
+    {"common_names", HF_FIELD_FLAG, AT(accepts_common_names)},
     {"report", HF_FIELD_TEXT, AT(report)},
     {"report_signature", HF_FIELD_FLAG, AT(signs_reports)},
     {"groups", HF_FIELD_TEXTS, AT(client.groups), .n_at = AT(client.n_groups)},
@@ -72,6 +73,7 @@ static const struct part {
     {"device-id-file", KIND_PATH, false},
     {"await-confirm", KIND_YES_NO, false},
     {"legacy-ciphers", KIND_YES_NO, false},
+    {"common-names", KIND_YES_NO, false},
     {"report", KIND_TEXT, false},
     {"report-signature", KIND_YES_NO, false},
     {"groups", KIND_LIST, false},
@@ -303,6 +305,8 @@ const struct hf_cli_command hf_cmd_config = {
         "  device-id-file   file whose first line is the id\n"
         "  await-confirm    yes: a new bundle stays on trial until holdfast confirm\n"
         "  legacy-ciphers   yes: also offer TLS 1.2 cipher suites with static RSA or CBC\n"
+        "  common-names     yes: take the common name of a server's certificate for its host name\n"
+        "                   where it has no subjectAltName, as old private servers need it\n"
         "  report           where this device reports what it installs and refuses: the address "
         "of\n"
         "                   the fleet service, service (the one it is enrolled at), or off\n"

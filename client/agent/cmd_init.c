@@ -20,6 +20,7 @@ struct init_options {
     char *report;
     char **groups;
     bool awaits_confirm;
+    bool accepts_common_names;
 };
 
 static size_t list_len(char *const *list)
@@ -77,6 +78,7 @@ static enum hf_err init(struct hf_cli_call *call, struct hf_why *why)
             .export_file = o->export_file,
             .on_swap = o->on_swap,
             .report = o->report,
+            .accepts_common_names = o->accepts_common_names,
         };
         hf_endpoints_apply(&o->endpoints, &config);
         err = hf_posix_init(state_dir, &config, hf_buf_bytes(&root), hf_buf_bytes(&bundle),
@@ -128,6 +130,8 @@ static const struct hf_cli_option options[] = {
      "URL"},
     {"group", '\0', HF_CLI_LIST, AT(groups),
      "a group that this device says it is in; again for each, at most 8", "NAME"},
+    {"common-names", '\0', HF_CLI_FLAG, AT(accepts_common_names),
+     "servers without a subjectAltName may be named by their common name", NULL},
     HF_ENDPOINT_ROWS,
     HF_AGENT_JSON("init"),
     HF_AGENT_COMMON,

@@ -13,7 +13,7 @@
 struct probe_options {
     struct hf_agent_options common;
     char *ca, *server_name, *at;
-    bool is_tls12, has_legacy_ciphers;
+    bool is_tls12, has_legacy_ciphers, accepts_common_names;
 };
 
 /* What the command line means. */
@@ -233,6 +233,8 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     if (parse_arguments(call, &target, &wrong) != HF_OK)
         return hf_cli_usage(call, "%s", wrong.text);
     err = o->ca != NULL ? open_ca_file(o->ca, &own_store, why) : hf_agent_open(call, &posix, why);
+    if (o->accepts_common_names)
+        hf_trust_store_accept_common_names(true);
     if (err == HF_OK && target.at_s != INT64_MIN)
         hf_trust_store_set_clock(target.at_s);
     if (err == HF_OK)
@@ -253,6 +255,8 @@ static const struct hf_cli_option options[] = {
     {"tls12", 0, HF_CLI_FLAG, AT(is_tls12), "offer TLS 1.2 only", NULL},
     {"legacy-ciphers", 0, HF_CLI_FLAG, AT(has_legacy_ciphers),
      "also offer cipher suites with static RSA and CBC", NULL},
+    {"common-names", 0, HF_CLI_FLAG, AT(accepts_common_names),
+     "the common name counts where there is no subjectAltName", NULL},
     {"json", 0, HF_CLI_FLAG, offsetof(struct hf_agent_options, as_json),
      "print one JSON object instead of text", NULL},
     HF_AGENT_COMMON,

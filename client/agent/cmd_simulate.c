@@ -7,6 +7,7 @@
 #include "common/tls/endpoint_url.h"
 
 #include <holdfast/simulate.h>
+#include <holdfast/trust_store.h>
 
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@ struct simulate_options {
     struct hf_agent_options common;
     char *at, *endpoint, *bundle, *description;
     bool has_legacy_ciphers;
+    bool accepts_common_names;
 };
 
 static const char *const words[] = {[HF_SIMULATED_BREAKS] = "breaks",
@@ -166,6 +168,8 @@ static enum hf_err simulate(struct hf_cli_call *call, struct hf_why *why)
     /* A bundle can be judged without any device, unless one was named. */
     if (err == HF_E_NOT_FOUND && o->bundle != NULL && hf_agent_named_state(call) == NULL)
         err = HF_OK;
+    if (o->accepts_common_names)
+        hf_trust_store_accept_common_names(true);
     if (err == HF_OK && o->endpoint != NULL)
         err = probe_endpoint(call, posix, &probe, why);
     if (err != HF_OK)
@@ -205,6 +209,8 @@ static const struct hf_cli_option options[] = {
      "only this one: mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT", "URL"},
     {"legacy-ciphers", '\0', HF_CLI_FLAG, AT(has_legacy_ciphers),
      "also offer that server cipher suites with static RSA and CBC", NULL},
+    {"common-names", '\0', HF_CLI_FLAG, AT(accepts_common_names),
+     "its common name counts where it has no subjectAltName", NULL},
     {"bundle", 'b', HF_CLI_TEXT, AT(bundle), "use the roots in this PEM file", "FILE.pem"},
     {"description", '\0', HF_CLI_TEXT, AT(description), "what is signed about them: dates, uses",
      "FILE.json"},

@@ -109,7 +109,8 @@ static void append_mismatch(const struct hf_certificate *cert, const char *host,
         hf_words_append(
             out, cap,
             ", it has the name %s only as its common name, not in a subjectAltName "
-            "(`hf_trust_store_accept_common_names` accepts that of old private servers)",
+            "(`--common-names`, or `hf_trust_store_accept_common_names` in an application, accepts "
+            "that of old private servers)",
             host);
     else
         hf_words_append(out, cap, ", issued for %s, not for %s",

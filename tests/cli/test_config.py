@@ -52,6 +52,7 @@ def kept(device):
     ("device-id-file", "device_id_file", ["/etc/hostname"], "/etc/hostname"),
     ("await-confirm", "await_confirm", ["yes"], True),
     ("legacy-ciphers", "legacy_ciphers", ["yes"], True),
+    ("common-names", "common_names", ["yes"], True),
     ("report", "report", ["https://fleet.example"], "https://fleet.example"),
     ("report-signature", "report_signature", ["yes"], True),
     ("groups", "groups", ["lab", "ring-1"], ["lab", "ring-1"]),
@@ -93,7 +94,8 @@ def test_a_device_of_before_gets_redirect_hosts_too(device):
     connection = sqlite3.connect(device.database)
     connection.executescript(
         "DROP TABLE redirect_host; DROP TABLE report; DROP TABLE report_group; ALTER TABLE config DROP COLUMN report;"
-        "ALTER TABLE config DROP COLUMN signs_reports; PRAGMA user_version = 1")
+        "ALTER TABLE config DROP COLUMN signs_reports; ALTER TABLE config DROP COLUMN accepts_common_names;"
+        "PRAGMA user_version = 1")
     connection.close()
     assert shown(device) == others
     config(device, "set", "redirect-hosts", "cdn.example")

@@ -32,10 +32,10 @@ def server_files(folder, name, issuer, *chain, names=("localhost", "127.0.0.1"),
             net_pki.write_key(folder / f"{name}.tmpkey", key))
 
 
-def nameless_files(folder, issuer):
-    """As server_files, for the common name 127.0.0.1 and no other name."""
+def nameless_files(folder, issuer, common_name="127.0.0.1"):
+    """As server_files, for a common name and no other name."""
     key = net_pki.ec.generate_private_key(net_pki.ec.SECP256R1())
-    cert = (x509.CertificateBuilder().subject_name(net_pki.name("127.0.0.1"))
+    cert = (x509.CertificateBuilder().subject_name(net_pki.name(common_name))
             .issuer_name(issuer.subject).public_key(key.public_key())
             .serial_number(x509.random_serial_number()).not_valid_before(NEW["start"])
             .not_valid_after(NEW["end"]).sign(issuer.key, hashes.SHA256()))

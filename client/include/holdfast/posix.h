@@ -46,6 +46,8 @@ struct hf_posix_config {
     const char *client_key_file;
     /* Offer mirrors and endpoints cipher suites with static RSA and CBC, too. */
     bool has_legacy_ciphers;
+    /* Turns hf_trust_store_accept_common_names on as long as it is in use. */
+    bool accepts_common_names;
     /* Without `client.device_id`: a file whose first line is the id, or NULL: derived from the machine-id. */
     const char *device_id_file;
     const char *server_ca;   /* NULL, or PEM text trusted for the update server besides the store */

@@ -70,7 +70,9 @@ void hf_trust_store_set_clock_floor(int64_t floor_s);
 void hf_trust_store_set_clock(int64_t now_s);
 
 /** Take the common name of a server's certificate for its host name where it has no subjectAltName, as old
- *  private servers need it. Off at first (RFC 9525). Process-wide. */
+ *  private servers need it. Off at first (RFC 9525). Process-wide. The programs have `--common-names` and
+ *  `holdfast config set common-names yes`, which a device that holds STATE needs too: its trials verify the same
+ *  servers. */
 void hf_trust_store_accept_common_names(bool is_accepted);
 
 /** The clock floor and the swap as the port that hf_client_open takes. */

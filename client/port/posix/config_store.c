@@ -43,7 +43,9 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
             return false;
     }
     return a->client.awaits_confirm == b->client.awaits_confirm &&
-           a->has_legacy_ciphers == b->has_legacy_ciphers && a->signs_reports == b->signs_reports &&
+           a->has_legacy_ciphers == b->has_legacy_ciphers &&
+           a->accepts_common_names == b->accepts_common_names &&
+           a->signs_reports == b->signs_reports &&
            hf_texts_are_same(a->client.groups, a->client.n_groups, b->client.groups,
                              b->client.n_groups) &&
            hf_config_has_same_urls(&a->client, &b->client) &&
@@ -59,10 +61,11 @@ static enum hf_err update_row(sqlite3 *db, const struct hf_posix_config *config,
     sqlite3_stmt *stmt = NULL;
     struct hf_buf sql = {0};
 
-    enum hf_err err = hf_buf_append_text(
-        &sql, "UPDATE config SET awaits_confirm = ?1, has_legacy_ciphers = ?2, signs_reports = ?3");
+    enum hf_err err =
+        hf_buf_append_text(&sql, "UPDATE config SET awaits_confirm = ?1, has_legacy_ciphers = ?2, "
+                                 "signs_reports = ?3, accepts_common_names = ?4");
     for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
-        err = hf_buf_printf(&sql, ", %s = ?%zu", columns[i].name, i + 4);
+        err = hf_buf_printf(&sql, ", %s = ?%zu", columns[i].name, i + 5);
     err = err == HF_OK ? hf_db_prepare(db, (const char *)sql.data, saving, &stmt, why)
                        : hf_fail(why, err, "out of memory saving the configuration");
     hf_buf_free(&sql);
@@ -70,8 +73,9 @@ static enum hf_err update_row(sqlite3 *db, const struct hf_posix_config *config,
     (void)sqlite3_bind_int(stmt, 1, config->client.awaits_confirm);
     (void)sqlite3_bind_int(stmt, 2, config->has_legacy_ciphers);
     (void)sqlite3_bind_int(stmt, 3, config->signs_reports);
+    (void)sqlite3_bind_int(stmt, 4, config->accepts_common_names);
     for (size_t i = 0; i < N_COLUMNS; i++)
-        hf_db_bind_text(stmt, (int)i + 4, text_of(config, &columns[i]));
+        hf_db_bind_text(stmt, (int)i + 5, text_of(config, &columns[i]));
     return hf_db_finish(db, stmt, saving, why);
 }
 
@@ -167,8 +171,8 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
     sqlite3_stmt *stmt = NULL;
     struct hf_buf sql = {0};
 
-    enum hf_err err =
-        hf_buf_append_text(&sql, "SELECT awaits_confirm, has_legacy_ciphers, signs_reports");
+    enum hf_err err = hf_buf_append_text(
+        &sql, "SELECT awaits_confirm, has_legacy_ciphers, signs_reports, accepts_common_names");
     for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
         err = hf_buf_printf(&sql, ", %s", columns[i].name);
     if (err == HF_OK)
@@ -182,8 +186,9 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
         out->view.client.awaits_confirm = sqlite3_column_int(stmt, 0) != 0;
         out->view.has_legacy_ciphers = sqlite3_column_int(stmt, 1) != 0;
         out->view.signs_reports = sqlite3_column_int(stmt, 2) != 0;
+        out->view.accepts_common_names = sqlite3_column_int(stmt, 3) != 0;
         for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
-            err = take_text(out, i, (const char *)sqlite3_column_text(stmt, (int)i + 3), why);
+            err = take_text(out, i, (const char *)sqlite3_column_text(stmt, (int)i + 4), why);
     } else if (rc == SQLITE_DONE) {
         err = hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
                       store->state_dir);

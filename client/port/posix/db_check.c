@@ -89,7 +89,7 @@ enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, struct hf_why *w
 }
 
 const char hf_client_schema_hash[] =
-    "f8043774cba59a59e8e544480744de28d8623e8fc428449e86dcb924cac682f6";
+    "d465b837852cc3c39bc098d871e97e813513ea0def66d96f7bd46812e6769e32";
 
 void hf_schema_hash(struct hf_bytes description, char out[HF_SCHEMA_HASH_HEX_LEN])
 {

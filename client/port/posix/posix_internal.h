@@ -26,6 +26,7 @@ struct hf_posix {
     struct hf_client *client;                 /* NULL during init */
     int64_t notified_from_s;                  /* other programs know what holds from then */
     int64_t notified_until_s;                 /* until before then; 0 and 0: not compared yet */
+    bool accepts_common_names;                /* the configuration has turned that on */
     struct hf_why export_fault;           /* the on-swap command ran all the same; HF_OK for none */
     char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until it is needed */
     struct hf_pkcs11_key *token; /* of the configured key, if it is in one; NULL for none */

@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/chain/general_name.h"
 #include "common/cli/report.h"
 #include "server/repository/drafts/targets_release.h"
 
@@ -65,6 +66,7 @@ bool hf_ctl_find_role(const char *name, size_t len, enum hf_top_role *out)
 
 struct hf_lint_sources hf_ctl_lint_sources(const struct hf_ctl_options *o)
 {
+    hf_common_names_accept(o->accepts_common_names); /* by every verdict of this process */
     return (struct hf_lint_sources){o->endpoints, hf_cli_list(o->addresses), (int)o->timeout_s,
                                     o->has_legacy_ciphers};
 }

@@ -49,6 +49,7 @@ struct hf_ctl_options {
     char **addresses;
     long long timeout_s;
     bool has_legacy_ciphers;
+    bool accepts_common_names;
     char *device;
     long long lead_days;
     char **roots;
@@ -157,6 +158,8 @@ struct hf_ctl_options {
                     "URL"),                                                                        \
         HF_CTL_FLAG("legacy-ciphers", has_legacy_ciphers,                                          \
                     "also offer such servers cipher suites with static RSA and CBC"),              \
+        HF_CTL_FLAG("common-names", accepts_common_names,                                          \
+                    "devices take a common name where there is no subjectAltName"),                \
         HF_CTL_NUMBER("endpoint-timeout", timeout_s, HF_LINT_TIMEOUT_S_DEFAULT, 1,                 \
                       HF_LINT_TIMEOUT_S_MAX,                                                       \
                       "how long one such server may take with all its answers", "SECONDS"),        \
