@@ -204,7 +204,7 @@ static enum hf_err probe(const struct probe_options *o, const struct target *t,
 
     enum hf_err err = hf_probe(&request, &result, why);
     if (err == HF_OK)
-        err = hf_trust_store_judge(store, &result.chain, t->server.host, &verdict, why);
+        err = hf_trust_store_judge(store, &result.chain, t->server.host, t->at_s, &verdict, why);
     if (err == HF_OK && o->common.as_json)
         err = hf_json_print_take(report_json(t, &result, &verdict), stdout, why);
     else if (err == HF_OK)
@@ -235,8 +235,6 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     err = o->ca != NULL ? open_ca_file(o->ca, &own_store, why) : hf_agent_open(call, &posix, why);
     if (o->accepts_common_names)
         hf_trust_store_accept_common_names(true);
-    if (err == HF_OK && target.at_s != INT64_MIN)
-        hf_trust_store_set_clock(target.at_s);
     if (err == HF_OK)
         err = probe(o, &target, own_store != NULL ? own_store : hf_posix_trust_store(posix), why);
     hf_trust_store_free(own_store);

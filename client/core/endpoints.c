@@ -168,9 +168,9 @@ static void note_against(const struct question *q, const struct hf_chain_observa
     }
     (void)snprintf(f->text, sizeof f->text,
                    "%s shows a chain issued by \"%.120s\" that this device validates now and would "
-                   "not validate any more: the anchor \"%.120s\" %s",
-                   f->name, seen->issuer, subject,
-                   is_missing ? "is missing" : "does not accept it by its dates");
+                   "not validate any more: the anchor \"%.120s\" %s%s%.200s",
+                   f->name, seen->issuer, subject, is_missing ? "is missing" : "does not accept it",
+                   is_missing || seen->text[0] == '\0' ? "" : ": ", is_missing ? "" : seen->text);
 }
 
 /* The publisher wants it so. A device that loses an endpoint by it must be able to say why. */

@@ -66,8 +66,9 @@ enum hf_err hf_preflight(struct hf_client *c, struct hf_candidate *cand, struct 
     cand->missing = judgement.missing;
     if (judgement.is_against)
         return hf_fail(why, HF_E_POLICY,
-                       "version %lld is not taken: %s; publish a version that holds this anchor "
-                       "or, if devices must not trust it any more, revokes it (bundle add --drop); "
+                       "version %lld is not taken: %s; publish a version that validates this chain "
+                       "or, if devices must not trust this anchor any more, revokes it (bundle add "
+                       "--drop); "
                        "%s/%s %lld stays",
                        (long long)version, judgement.against, c->set, c->profile,
                        (long long)cand->active.version);

@@ -45,6 +45,7 @@ struct hf_anchor_sets {
 struct hf_chain_context {
     const char *host; /* a DNS name or an address; NULL: any name will do */
     int64_t at_s;
+    bool is_asked_for; /* `at_s` was asked for, and is not what the clock says */
     /* A look at a later day: by then the server's operator will have renewed what is sent now. So
      * the dates of the sent certificates do not count, and the leaf counts as issued at `at_s`. Only
      * the dates of the anchors count. */

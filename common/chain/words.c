@@ -131,17 +131,17 @@ static bool read_step(const struct hf_judged *j, size_t step, struct hf_certific
 static void append_dates(const struct hf_judged *j, const struct hf_certificate *cert,
                          unsigned faults, char *out, size_t cap)
 {
+    const char *whose = j->context->is_asked_for ? "validated as of" : "the clock says";
     char day[HF_TIME_TEXT_MAX], today[HF_TIME_TEXT_MAX];
 
     hf_time_format_day(j->context->at_s, today);
     if ((faults & HF_FAULT_EXPIRED) != 0) {
         hf_time_format_day(cert->not_after_s, day);
-        hf_words_append(out, cap, ", expired on %s (the clock says %s)", day, today);
+        hf_words_append(out, cap, ", expired on %s (%s %s)", day, whose, today);
     }
     if ((faults & HF_FAULT_NOT_YET_VALID) != 0) {
         hf_time_format_day(cert->not_before_s, day);
-        hf_words_append(out, cap, ", not yet valid, only from %s on (the clock says %s)", day,
-                        today);
+        hf_words_append(out, cap, ", not yet valid, only from %s on (%s %s)", day, whose, today);
     }
 }
 

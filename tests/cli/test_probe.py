@@ -180,7 +180,7 @@ def test_dates(pki):
         not_valid(endpoint, "--ca", pki.ca, says="not yet valid, only from 2026-05-02 on", at=early)
         says = "the trust anchor of that name expired on 2028-11-17"
         not_valid(endpoint, "--ca", pki.ca, says=says, at=NOW + 1000 * DAY)
-    assert "  verdict  expired on 2026-07-01 (the clock says 2026-07-31)" in late.splitlines()
+    assert "  verdict  expired on 2026-07-01 (validated as of 2026-07-31)" in late.splitlines()
     assert "trust anchor in the store" in late  # there is a path, only its leaf is too old
 
 

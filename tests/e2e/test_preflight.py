@@ -83,6 +83,21 @@ def test_a_missing_root_does(processes, folder, publisher, world, make):
     assert device.update() == "updated amazon-iot/full 0 -> 2"
 
 
+@pytest.mark.parametrize("critical, reason", [
+    (pki.net_pki.x509.NameConstraints([pki.net_pki.general_name("a.test")], None),
+     'its name "device.test" is not one that "O=Holdfast Test, CN=ECC Root" may issue for (name constraints)'),
+    (pki.net_pki.x509.ExtendedKeyUsage([pki.net_pki.ExtendedKeyUsageOID.EMAIL_PROTECTION]),
+     "its trust anchor: its extendedKeyUsage does not allow a TLS server"),
+])
+def test_a_root_of_the_same_key_with_other_limits_does(processes, folder, publisher, world, make, critical, reason):
+    server = OpensslServer(processes, *world.by_ecc)
+    device = make(["ecc"], server.port)
+    limited = pki.Authority("ECC Root", key=world.ecc.key, critical=critical)
+    publisher.add(str(limited.write(folder / "limited.pem")))
+    programs.says(device.refuses_update(), 'the anchor "O=Holdfast Test, CN=ECC Root" does not accept it: certificate 0 '
+                  f'"O=Holdfast Test, CN=device.test": {reason}; publish a version that validates this chain')
+
+
 def test_a_missing_root_does_so_at_every_try(processes, folder, publisher, world, make):
     server = OpensslServer(processes, *world.by_ecc)
     device = make(["ecc"], server.port)

@@ -64,7 +64,7 @@ static void verify_under(const char *root, const struct hf_chain *chain, const c
 
     read_data(root, &pem);
     CHECK_OK(hf_trust_store_new_from_pem(hf_buf_bytes(&pem), &store, NULL, &why));
-    CHECK_OK(hf_trust_store_judge(store, chain, host, verdict, &why));
+    CHECK_OK(hf_trust_store_judge(store, chain, host, INT64_MIN, verdict, &why));
     hf_trust_store_free(store);
     hf_buf_free(&pem);
 }
@@ -258,7 +258,7 @@ static void check_faults(struct fixture *f, const char *host, const char *expect
     struct hf_chain_verdict v;
     char faults[HF_WHY_MAX];
 
-    CHECK_OK(hf_trust_store_judge(f->store, &f->chain, host, &v, NULL));
+    CHECK_OK(hf_trust_store_judge(f->store, &f->chain, host, INT64_MIN, &v, NULL));
     assert_false(v.is_valid);
     hf_chain_verdict_faults(&v, faults);
     assert_string_equal(faults, expected);
@@ -270,7 +270,7 @@ static void check_valid(struct fixture *f, const char *host)
     struct hf_chain_verdict v;
     char faults[HF_WHY_MAX];
 
-    CHECK_OK(hf_trust_store_judge(f->store, &f->chain, host, &v, NULL));
+    CHECK_OK(hf_trust_store_judge(f->store, &f->chain, host, INT64_MIN, &v, NULL));
     hf_chain_verdict_faults(&v, faults);
     assert_string_equal(faults, "");
     assert_true(v.is_valid);
@@ -474,18 +474,18 @@ static void no_certificate_and_garbage_are_refused(void **state)
     struct hf_chain_verdict v = {.n_certs = 7};
     struct hf_why why = {0};
 
-    CHECK_REFUSED(hf_trust_store_judge(f->store, &none, NULL, &v, &why), HF_E_FORMAT, &why,
-                  "sent no certificate");
+    CHECK_REFUSED(hf_trust_store_judge(f->store, &none, NULL, INT64_MIN, &v, &why), HF_E_FORMAT,
+                  &why, "sent no certificate");
     CHECK_OK(hf_chain_add(&bad, hf_buf_bytes(&f->leaf), NULL));
     CHECK_OK(hf_chain_add(&bad, hf_bytes_of_text("garbage"), NULL));
-    CHECK_OK(hf_trust_store_judge(f->store, &bad, NULL, &v, &why));
+    CHECK_OK(hf_trust_store_judge(f->store, &bad, NULL, INT64_MIN, &v, &why));
     assert_false(v.is_valid);
     assert_non_null(strstr(v.certs[1].faults, "cannot be read, so it is left aside"));
     hf_chain_verdict_free(&v);
     v.n_certs = 7;
     struct hf_chain first = {.certs = {bad.certs[1]}, .n_certs = 1};
-    CHECK_REFUSED(hf_trust_store_judge(f->store, &first, NULL, &v, &why), HF_E_FORMAT, &why,
-                  "certificate 0 of the chain");
+    CHECK_REFUSED(hf_trust_store_judge(f->store, &first, NULL, INT64_MIN, &v, &why), HF_E_FORMAT,
+                  &why, "certificate 0 of the chain");
     assert_int_equal(v.n_certs, 7);
     while (bad.n_certs < HF_CHAIN_CERTS_MAX)
         CHECK_OK(hf_chain_add(&bad, hf_buf_bytes(&f->leaf), NULL));

@@ -141,6 +141,8 @@ static void the_anchors_of_aws_are_told_apart(void **state)
     assert_true(seen.has_proof);
     assert_true(is_valid[0]);
     assert_false(is_valid[1]);
+    assert_non_null(strstr(seen.text, "no trust anchor for issuer")); /* in the last set */
+    assert_true(seen.lacks_only_anchor);
     assert_non_null(strstr(seen.issuer, "Starfield Services Root"));
     assert_int_equal(seen.n_anchors, 2);
     assert_spki(seen.anchors[0],

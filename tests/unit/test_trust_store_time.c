@@ -234,7 +234,7 @@ static void check_sentence(struct world *w, const struct world_chain *sent, int6
     for (size_t i = 0; i < sent->n; i++)
         CHECK_OK(hf_chain_add(&chain, hf_buf_bytes(&sent->der[i]), &why));
     hf_trust_store_set_clock(clock_s);
-    CHECK_OK(hf_trust_store_judge(w->store, &chain, TLS_HOST, &verdict, &why));
+    CHECK_OK(hf_trust_store_judge(w->store, &chain, TLS_HOST, INT64_MIN, &verdict, &why));
     hf_chain_verdict_faults(&verdict, faults);
     assert_int_equal(verdict.is_valid, part == NULL);
     if (part != NULL && strstr(faults, part) == NULL)

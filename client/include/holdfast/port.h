@@ -229,8 +229,10 @@ struct hf_chain_observation {
     /* SPKI SHA-256 of those anchors, of all sets, that the chain validates under, each by itself. */
     uint8_t anchors[HF_OBSERVED_ANCHORS_MAX][32];
     size_t n_anchors;
-    char text[HF_WHY_MAX]; /* without proof: why, such as "connection refused"; with proof: why its
-                            * chain validates under none of the sets, or empty */
+    char text[HF_WHY_MAX]; /* without proof: why, such as "connection refused"; with proof: why the
+                            * last set does not validate its chain, or empty */
+    /* All that is wrong: the last set has no anchor with the name of the issuer that was not sent. */
+    bool lacks_only_anchor;
 };
 
 /* Zero for a device without endpoints. */

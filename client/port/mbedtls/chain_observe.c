@@ -47,9 +47,9 @@ static bool is_asked_for(const struct verify_ctx *ctx, struct hf_bytes anchor_de
     return false;
 }
 
-/** `faults` may be NULL. */
+/** `told` (NULL: not wanted) gets why the chain is not valid. */
 static enum hf_err judge(const struct verify_ctx *ctx, const struct hf_trust_anchor *list, size_t n,
-                         bool *is_valid, char *faults, struct hf_why *why)
+                         bool *is_valid, struct hf_chain_observation *told, struct hf_why *why)
 {
     struct hf_chain_verdict verdict = {0};
     struct hf_anchors *anchors = NULL;
@@ -59,8 +59,10 @@ static enum hf_err judge(const struct verify_ctx *ctx, const struct hf_trust_anc
     hf_anchors_free(anchors);
     HF_TRY(err);
     *is_valid = verdict.is_valid;
-    if (faults != NULL)
-        hf_chain_verdict_faults(&verdict, faults);
+    if (told != NULL) {
+        hf_chain_verdict_faults(&verdict, told->text);
+        told->lacks_only_anchor = verdict.lacks_only_anchor;
+    }
     hf_chain_verdict_free(&verdict);
     return HF_OK;
 }
@@ -93,7 +95,6 @@ enum hf_err hf_chain_observe(const struct hf_chain *chain, const char *host,
     struct verify_ctx ctx = {.chain = chain,
                              .context = {.host = host, .at_s = hf_chain_clock_now_s()}};
     struct hf_chain_observation seen = {.has_proof = true, .has_chain_proof = true};
-    bool is_valid_somewhere = false;
 
     for (size_t i = 0; i < n_sets; i++)
         is_valid[i] = false;
@@ -103,13 +104,10 @@ enum hf_err hf_chain_observe(const struct hf_chain *chain, const char *host,
         return HF_OK;
     }
     for (size_t i = 0; i < n_sets; i++) {
-        /* The sentence is about the first set, the anchors of today. */
+        /* The sentence is about the last set: the anchors to be. */
         HF_TRY(judge(&ctx, sets[i].anchors, sets[i].n_anchors, &is_valid[i],
-                     i == 0 ? seen.text : NULL, why));
-        is_valid_somewhere = is_valid_somewhere || is_valid[i];
+                     i + 1 == n_sets ? &seen : NULL, why));
     }
-    if (is_valid_somewhere)
-        seen.text[0] = '\0';
     /* Where all of a set together are no end of the chain, none alone is. */
     for (size_t i = 0; i < n_sets; i++) {
         for (size_t k = 0; is_valid[i] && k < sets[i].n_anchors; k++)

@@ -376,9 +376,13 @@ enum hf_err hf_trust_stores_judge(struct hf_trust_store *const *stores, size_t n
 }
 
 enum hf_err hf_trust_store_judge(struct hf_trust_store *store, const struct hf_chain *chain,
-                                 const char *host, struct hf_chain_verdict *out, struct hf_why *why)
+                                 const char *host, int64_t at_s, struct hf_chain_verdict *out,
+                                 struct hf_why *why)
 {
-    const struct hf_chain_context context = {.host = host, .at_s = hf_chain_clock_now_s()};
+    const bool is_asked_for = at_s != INT64_MIN;
+    const struct hf_chain_context context = {.host = host,
+                                             .at_s = is_asked_for ? at_s : hf_chain_clock_now_s(),
+                                             .is_asked_for = is_asked_for};
     unsigned pin;
     const struct hf_anchors *anchors = hf_generations_pin(&store->generations, &pin);
     enum hf_err err = hf_chain_judge(chain, anchors, &context, out, why);

@@ -24,11 +24,12 @@ HF_MUST_USE enum hf_err hf_trust_store_new_from_pem(struct hf_bytes pem,
                                                     struct hf_trust_store **out,
                                                     char skipped[HF_WHY_MAX], struct hf_why *why);
 
-/** Judge a chain that a server called `host` (NULL: any name) has shown, at the clock. As
- *  hf_chain_judge. */
+/** Judge a chain that a server called `host` (NULL: any name) has shown, at `at_s` (INT64_MIN: at the
+ *  clock). As hf_chain_judge. */
 HF_MUST_USE enum hf_err hf_trust_store_judge(struct hf_trust_store *store,
                                              const struct hf_chain *chain, const char *host,
-                                             struct hf_chain_verdict *out, struct hf_why *why);
+                                             int64_t at_s, struct hf_chain_verdict *out,
+                                             struct hf_why *why);
 
 /** Judge a list that Mbed TLS received, by the anchors of all `stores` together (at most HF_VERIFY_SETS_MAX), at
  *  the clock. As hf_received_judge. */
