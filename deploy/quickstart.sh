@@ -123,7 +123,8 @@ What to try next
   Look at what a server presents, and whether this device would trust it:
       $bin/holdfast probe --state $device YOUR-ENDPOINT-ats.iot.eu-central-1.amazonaws.com:8883
   Read what a device reads:            ls $repository/metadata $repository/targets
-  Break something and see it refused:  change a byte of $repository/metadata/timestamp.json, update
+  Break something:                     change a byte of $repository/metadata/timestamp.json;
+      holdfastd says why it serves the old file, and devices stay as they are
   Read about every option:             $bin/holdfastctl bundle add --help, $bin/holdfast init --help
   Follow one bundle through the code:  CONTRIBUTING.md
   Run every test:                      tests/run.sh

@@ -67,6 +67,10 @@ enum hf_err hf_anchors_new(const struct hf_trust_anchor *list, size_t n, struct 
             return hf_fail(why, HF_E_LIMIT,
                            "trust anchor %zu has %zu bytes, at most %u are accepted", i + 1,
                            list[i].der.len, HF_CERT_DER_MAX);
+        if (list[i].not_before_s == 0 && list[i].not_after_s == 0)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "trust anchor %zu has no dates (not_before_s and not_after_s are 0)",
+                           i + 1);
         der_len += list[i].der.len;
     }
 

@@ -18,7 +18,8 @@ struct hf_trust_anchor hf_trust_anchor_of(const struct hf_anchor *anchor);
 
 /**
  * Copy and index `list`. Every one is parsed once here, so that a damaged one is refused now and
- * not in the middle of a handshake. As hf_cert_parse: HF_E_FORMAT, HF_E_POLICY, HF_E_LIMIT, HF_E_MEMORY.
+ * not in the middle of a handshake. HF_E_ARGUMENT for one without dates; as hf_cert_parse: HF_E_FORMAT, HF_E_POLICY,
+ * HF_E_LIMIT, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_anchors_new(const struct hf_trust_anchor *list, size_t n,
                                        struct hf_anchors **out, struct hf_why *why);

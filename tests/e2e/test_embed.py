@@ -209,6 +209,7 @@ def test_a_broker_moves_to_a_new_root_and_no_reconnect_fails(package, world, pro
 
     # Who still comes with the old one is refused and learns nothing.
     world.start_broker(world.old)
+    device.wait_for("session: what the broker showed is not valid: ")
     device.wait_for(NOT_TRUSTED)
     assert device.count("session: connected") == 2
     assert world.broker.log_of(NAME) == []

@@ -134,6 +134,20 @@ static int shake_hands(struct device *device, mbedtls_net_context *net, mbedtls_
     return code;
 }
 
+/* The sentence says more than the flags of Mbed TLS. */
+static int verify(void *roots, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    char text[HF_WHY_MAX];
+    int code = hf_trust_store_verify(roots, crt, depth, flags);
+
+    if (depth == 0 && *flags != 0) {
+        hf_trust_store_explain(roots, crt, text, sizeof text);
+        if (text[0] != '\0')
+            printf("session: what the broker showed is not valid: %s\n", text);
+    }
+    return code;
+}
+
 static void say_why(const mbedtls_ssl_context *ssl, int code)
 {
     char text[256] = "";
@@ -195,7 +209,9 @@ static enum hf_err set_up_tls(struct device *device, struct hf_trust_store *root
                        cert_file, key_file, (unsigned)-code);
     /* (2) Once, before the first connection: from now on they decide whom to trust. */
     device->roots = roots;
-    return hf_trust_store_bind(roots, &device->tls, why);
+    enum hf_err err = hf_trust_store_bind(roots, &device->tls, why);
+    mbedtls_ssl_conf_verify(&device->tls, verify, roots);
+    return err;
 }
 
 static void stay_connected(struct device *device)

@@ -148,6 +148,9 @@ static void a_refused_swap_changes_nothing(void **state)
     anchors.at[1].der.len = 20000;
     CHECK_REFUSED(hf_trust_store_swap(w.store, anchors.at, 2, &why), HF_E_LIMIT, &why,
                   "trust anchor 2 has 20000 bytes");
+    const struct hf_trust_anchor undated = {.der = anchors.at[0].der};
+    CHECK_REFUSED(hf_trust_store_swap(w.store, &undated, 1, &why), HF_E_ARGUMENT, &why,
+                  "trust anchor 1 has no dates");
     CHECK_REFUSED(hf_trust_store_swap(w.store, anchors.at, 1025, &why), HF_E_LIMIT, &why,
                   "1025 trust anchors");
     assert_int_equal(hf_trust_store_generation(w.store), 1);

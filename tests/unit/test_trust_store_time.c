@@ -67,11 +67,15 @@ static size_t count_offered(const struct roots *r, size_t i)
     return n;
 }
 
+/* NULL: nothing is wrong. */
 static void check_words(const struct roots *r, size_t i, const char *words)
 {
-    char text[HF_WHY_MAX] = "";
+    char text[HF_WHY_MAX] = "x";
     hf_trust_store_explain(r->store, &r->crt[i], text, sizeof text);
-    assert_string_equal(text, words);
+    if (words == NULL)
+        assert_string_equal(text, "");
+    else
+        assert_non_null(strstr(text, words));
 }
 
 #define TOO_EARLY_A "the trust anchor of that name is valid only from 2015-05-26 on"
@@ -110,9 +114,7 @@ static void check_day(const struct roots *r, size_t day)
     for (size_t i = 0; i < DEBIAN_ROOTS; i++) {
         const char *words = calendar[day].words[i];
         assert_int_equal(count_offered(r, i), words == NULL);
-        /* Asked about one that is offered, the store knows no date against it. */
-        check_words(r, i,
-                    words != NULL ? words : "the trust anchor of that name is not accepted for it");
+        check_words(r, i, words);
     }
 }
 

@@ -10,9 +10,9 @@
  * Anchors are kept as DER with an index by subject and read when a chain asks for them. What a server sends
  * is judged by Holdfast's own verifier (RFC 5280, RFC 9525): it finds a path through the certificates in any
  * order, to an anchor that is valid, not past its remove_after, and not distrusted for the date of the
- * server's certificate. Name constraints, extended key usages and policies count, of anchors too. Mbed TLS
- * is told the first step of a path that is valid as a trusted one, so a stricter profile of `ssl_config`
- * (mbedtls_ssl_conf_cert_profile) is applied to that step only.
+ * server's certificate. Name constraints, extended key usages and policies count, of anchors too.
+ * A profile of `ssl_config` (mbedtls_ssl_conf_cert_profile) that is stricter applies to the server's own certificate and
+ * the key that signed it, and to nothing above.
  */
 #ifndef HOLDFAST_TRUST_STORE_H
 #define HOLDFAST_TRUST_STORE_H
@@ -55,6 +55,7 @@ void hf_trust_store_free(struct hf_trust_store *store);
  *
  * HF_E_FORMAT  an anchor is not one whole certificate.
  * HF_E_POLICY  it is one that is not supported, for its key, its algorithm or a critical extension.
+ * HF_E_ARGUMENT  not_before_s and not_after_s are both 0.
  * HF_E_LIMIT, HF_E_MEMORY
  */
 HF_MUST_USE enum hf_err hf_trust_store_swap(struct hf_trust_store *store,
@@ -149,11 +150,12 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);
 
 /**
- * For error messages: append to the text `out` (at most `cap` bytes with the NUL, cut if necessary)
- * what is known of the anchors with the name of `child`'s issuer, such as "the trust
- * anchor of that name expired on 2025-10-19". Nothing if there is none.
+ * For error messages: write to `out` (at most `cap` bytes with the NUL; HF_WHY_MAX are enough) why the list that a
+ * server sent is not valid, such as `certificate 1 "CN=…": expired on 2025-10-19`, or "" if it is. To be called from a
+ * verify callback at depth 0, where `crt` is the list, when the flags are not 0: Mbed TLS has few flags, and names of
+ * hosts are its own to check. Costs as much as the verdict.
  */
-void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
+void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *list, char *out,
                             size_t cap);
 
 /** Number of the current generation: 0 before the first swap, +1 with each. */

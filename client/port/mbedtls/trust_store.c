@@ -12,6 +12,7 @@
 #include <psa/crypto.h>
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct hf_trust_store {
@@ -344,18 +345,6 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
     return 0;
 }
 
-void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
-                            size_t cap)
-{
-    struct hf_certificate cert;
-    unsigned pin;
-    const struct hf_anchors *anchors = hf_generations_pin(&store->generations, &pin);
-
-    if (hf_certificate_parse((struct hf_bytes){child->raw.p, child->raw.len}, &cert))
-        hf_words_anchors(anchors, &cert, hf_chain_clock_now_s(), out, cap);
-    hf_generations_unpin(&store->generations, pin);
-}
-
 enum hf_err hf_trust_stores_judge(struct hf_trust_store *const *stores, size_t n_stores,
                                   const mbedtls_x509_crt *list, struct hf_chain_context context,
                                   char *words, struct hf_received_verdict *out)
@@ -373,6 +362,18 @@ enum hf_err hf_trust_stores_judge(struct hf_trust_store *const *stores, size_t n
     for (size_t i = 0; i < n_stores; i++)
         hf_generations_unpin(&stores[i]->generations, pins[i]);
     return err;
+}
+
+void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *list, char *out,
+                            size_t cap)
+{
+    struct hf_received_verdict verdict = {0};
+    char words[HF_WHY_MAX] = "";
+    enum hf_err err = hf_trust_stores_judge(&store, 1, list, (struct hf_chain_context){0}, words,
+                                            &verdict);
+
+    hf_received_free_list(verdict.issuer);
+    (void)snprintf(out, cap, "%s", err == HF_OK ? words : "out of memory verifying the chain");
 }
 
 enum hf_err hf_trust_store_judge(struct hf_trust_store *store, const struct hf_chain *chain,
