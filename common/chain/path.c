@@ -92,21 +92,34 @@ static bool goes_on(struct hf_search *s, const struct hf_certificate *issuer, bo
     return result == HF_SIGNATURE_GOOD || result == HF_SIGNATURE_WEAK;
 }
 
-static bool take_step(struct hf_search *s)
+static bool pay(struct hf_search *s, size_t n_steps)
 {
-    if (s->steps_left == 0) {
-        s->is_at_limit = true;
-        return false;
-    }
-    s->steps_left--;
-    s->n_steps++;
-    return true;
+    bool is_enough = n_steps <= s->steps_left;
+
+    s->is_at_limit = s->is_at_limit || !is_enough;
+    s->steps_left -= is_enough ? (unsigned)n_steps : s->steps_left;
+    return is_enough;
 }
 
-/* Is `issuer` what `cert` names as its issuer? Names may be long and hashes crafted, so each time is a step. */
-static bool is_named(const struct hf_certificate *issuer, const struct hf_certificate *cert)
+static bool take_step(struct hf_search *s)
 {
-    return hf_name_equal(issuer->form.subject, cert->form.issuer);
+    bool is_taken = pay(s, 1);
+
+    s->n_steps += is_taken;
+    return is_taken;
+}
+
+/* Names may be long and hashes crafted. */
+static bool is_same_name(struct hf_search *s, struct hf_bytes a, struct hf_bytes b)
+{
+    return pay(s, (a.len + b.len) / HF_VERIFY_STEP_BYTES) && hf_name_equal(a, b);
+}
+
+/* Is `issuer` what `cert` names as its issuer? */
+static bool is_named(struct hf_search *s, const struct hf_certificate *issuer,
+                     const struct hf_certificate *cert)
+{
+    return is_same_name(s, issuer->form.subject, cert->form.issuer);
 }
 
 static void push(struct hf_search *s, const struct hf_certificate *cert, size_t index)
@@ -130,7 +143,7 @@ static bool find_anchor(struct hf_search *s, const struct hf_anchors *set, bool 
             continue;
         if (!take_step(s))
             return false;
-        if (!is_named(&s->anchor_cert, top) || !goes_on(s, &s->anchor_cert, true))
+        if (!is_named(s, &s->anchor_cert, top) || !goes_on(s, &s->anchor_cert, true))
             continue;
         push(s, &s->anchor_cert, HF_VERIFY_ANCHOR);
         s->anchor = *anchor;
@@ -143,13 +156,13 @@ static bool find_anchor(struct hf_search *s, const struct hf_anchors *set, bool 
 
 /* The same name and key is the same CA, however many certificates it has (RFC 4158, 2.4.2): a path through
  * it twice is a circle. */
-static bool is_in_path(const struct hf_search *s, const struct hf_certificate *cert)
+static bool is_in_path(struct hf_search *s, const struct hf_certificate *cert)
 {
     for (size_t i = 0; i < s->path.n; i++)
         if (s->path.certs[i] == cert ||
             (s->path.certs[i]->subject_hash == cert->subject_hash &&
              hf_bytes_equal(s->path.certs[i]->form.spki, cert->form.spki) &&
-             hf_name_equal(s->path.certs[i]->form.subject, cert->form.subject)))
+             is_same_name(s, s->path.certs[i]->form.subject, cert->form.subject)))
             return true;
     return false;
 }
@@ -177,7 +190,7 @@ static bool extend(struct hf_search *s)
                 continue;
             if (!take_step(s))
                 return false;
-            if (!is_named(next, top) || is_in_path(s, next) || !goes_on(s, next, false))
+            if (!is_named(s, next, top) || is_in_path(s, next) || !goes_on(s, next, false))
                 continue;
             push(s, next, i);
             if (extend(s))

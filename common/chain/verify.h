@@ -16,7 +16,8 @@
 #define HF_VERIFY_PATH_MAX 18       /* certificates of a path, the anchor included */
 #define HF_VERIFY_SIGNATURES_MAX 16 /* checked; no pair of certificate and key twice */
 #define HF_VERIFY_SETS_MAX 4
-#define HF_VERIFY_STEPS_MAX 4096             /* certificates tried as issuer of another */
+#define HF_VERIFY_STEPS_MAX 4096 /* certificates tried as issuer of another */
+#define HF_VERIFY_STEP_BYTES 512 /* so many of two names that are compared cost a step more */
 #define HF_VERIFY_CONSTRAINTS_MAX (1u << 20) /* looks of a name at a constraint, as in OpenSSL */
 
 /* What is wrong with a certificate of the path. */

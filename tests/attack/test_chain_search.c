@@ -200,6 +200,42 @@ static void certificates_of_one_name_cost_no_more_than_the_bound(void **state)
     assert_true((faults_of(&verdict) & HF_FAULT_LIMIT) != 0);
 }
 
+/* "CN=text", and a kilobyte that is the same in both cases. */
+static void long_name(char out[1100], const char *text, char letter)
+{
+    static const char *const types[] = {"O", "OU", "L", "ST"};
+    char *at = out + snprintf(out, 64, "CN=%s", text);
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        at += snprintf(at, 64, ",%s=", types[i]);
+        memset(at, letter, 255);
+        at[255] = '\0';
+        at += 255;
+    }
+}
+
+/* Two certificates of each of seven CAs, and above them many that did not sign: all steps, with long names. */
+static void long_names_cost_more_steps(void **state)
+{
+    struct list *list = *state;
+    char top[1100], wanted[1100];
+    long_name(top, "Top", 'A');
+    long_name(wanted, "Top", 'a');
+    send_leaf(list, "CN=Layer 0", 2);
+    for (int i = 0; i < 7; i++) {
+        char subject[32], issuer[32];
+        snprintf(subject, sizeof subject, "CN=Layer %d", i);
+        snprintf(issuer, sizeof issuer, "CN=Layer %d", i + 1);
+        send_ca(list, subject, 2, i == 6 ? wanted : issuer, 2);
+        send_ca(list, subject, 2, i == 6 ? wanted : issuer, 2);
+    }
+    for (int i = 0; i < 24; i++)
+        send_ca(list, top, 3, "CN=Other", 3);
+    struct hf_verdict verdict = verify(list);
+    assert_true((faults_of(&verdict) & HF_FAULT_LIMIT) != 0);
+    assert_in_range(verdict.n_steps, 0, HF_VERIFY_STEPS_MAX / 4);
+}
+
 /* Signatures by none of the keys of that name: each pair has to be checked, and no more of them than allowed. */
 static void signatures_that_no_key_made_are_bounded(void **state)
 {
@@ -469,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(two_certificates_of_each_ca_cost_no_more_than_the_bound),
         TEST(certificates_of_one_name_cost_no_more_than_the_bound),
+        TEST(long_names_cost_more_steps),
         TEST(signatures_that_no_key_made_are_bounded),
         TEST(more_certificates_than_are_looked_at_do_no_harm),
         TEST(refused_list_costs_no_more_signatures),
