@@ -5,9 +5,11 @@
 #include <mbedtls/asn1.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/md.h>
+#include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/rsa.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #define RSA_BITS_MIN 2048
@@ -173,6 +175,76 @@ static bool is_accepted(const mbedtls_pk_context *key)
     mbedtls_ecp_group_id group = mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(*key));
     return group == MBEDTLS_ECP_DP_SECP256R1 || group == MBEDTLS_ECP_DP_SECP384R1 ||
            group == MBEDTLS_ECP_DP_SECP521R1;
+}
+
+/* Of an INTEGER that is not negative. */
+static size_t bit_length(struct hf_bytes number)
+{
+    size_t bits = number.len * 8, i = 0;
+
+    while (i < bits && (number.data[i / 8] >> (7 - i % 8) & 1) == 0)
+        i++;
+    return bits - i;
+}
+
+/* RSAPublicKey (RFC 8017, A.1.1). Too few bits are weak, which is another fault. */
+static bool is_unsupported_rsa(struct hf_bytes bits, char out[HF_UNSUPPORTED_MAX])
+{
+    struct hf_bytes in = {bits.data + 1, bits.len - 1};
+    struct hf_der key, modulus, exponent;
+
+    if (!hf_der_take_tag(&in, HF_DER_SEQUENCE, &key) ||
+        !hf_der_take_tag(&key.contents, HF_DER_INTEGER, &modulus) ||
+        !hf_der_take_tag(&key.contents, HF_DER_INTEGER, &exponent))
+        return false;
+    size_t n_bits = bit_length(modulus.contents), exponent_bits = bit_length(exponent.contents);
+    if (n_bits > RSA_BITS_MAX)
+        (void)snprintf(out, HF_UNSUPPORTED_MAX, "RSA key of %zu bits (expected %d to %d)", n_bits,
+                       RSA_BITS_MIN, RSA_BITS_MAX);
+    else if (exponent_bits > RSA_EXPONENT_BITS_MAX)
+        (void)snprintf(out, HF_UNSUPPORTED_MAX,
+                       "RSA key with an exponent of %zu bits (expected at most %d)", exponent_bits,
+                       RSA_EXPONENT_BITS_MAX);
+    return n_bits > RSA_BITS_MAX || exponent_bits > RSA_EXPONENT_BITS_MAX;
+}
+
+/* ECParameters (RFC 5480, 2.1.1): a name, or what the RFC forbids. */
+static bool is_unsupported_curve(struct hf_bytes parameters, char out[HF_UNSUPPORTED_MAX])
+{
+    static const struct hf_bytes curves[] = {BYTES(MBEDTLS_OID_EC_GRP_SECP256R1),
+                                             BYTES(MBEDTLS_OID_EC_GRP_SECP384R1),
+                                             BYTES(MBEDTLS_OID_EC_GRP_SECP521R1)};
+    struct hf_der curve;
+
+    if (!hf_der_take(&parameters, &curve))
+        return false;
+    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++)
+        if (curve.tag == HF_DER_OID && hf_bytes_equal(curve.contents, curves[i]))
+            return false;
+    if (curve.tag == HF_DER_OID)
+        hf_x509_oid_text("elliptic curve", curve.contents, out);
+    else
+        (void)snprintf(out, HF_UNSUPPORTED_MAX, "elliptic curve that has no name");
+    return true;
+}
+
+bool hf_key_unsupported(const struct hf_x509_form *form, char out[HF_UNSUPPORTED_MAX])
+{
+    static const struct hf_bytes rsa = BYTES(MBEDTLS_OID_PKCS1_RSA),
+                                 curve = BYTES(MBEDTLS_OID_EC_ALG_UNRESTRICTED);
+    struct hf_bytes in = form->spki, oid, parameters;
+    struct hf_der spki, bits;
+
+    if (!hf_der_take_tag(&in, HF_DER_SEQUENCE, &spki) ||
+        !take_identifier(&spki.contents, &oid, &parameters) ||
+        !hf_der_take_tag(&spki.contents, HF_DER_BIT_STRING, &bits))
+        return false;
+    if (hf_bytes_equal(oid, curve))
+        return is_unsupported_curve(parameters, out);
+    if (hf_bytes_equal(oid, rsa))
+        return is_unsupported_rsa(bits.contents, out);
+    hf_x509_oid_text("key type", oid, out);
+    return true;
 }
 
 /* mbedtls_pk_free(key) in any case. */

@@ -19,6 +19,10 @@ enum hf_signature {
 HF_MUST_USE bool hf_algorithm_is_known(const struct hf_certificate *cert);
 HF_MUST_USE bool hf_algorithm_is_accepted(const struct hf_certificate *cert);
 
+/** What of a key is not supported, weak ones aside: "key type Ed25519", "RSA key of 9216 bits (expected 2048 to 8192)".
+ *  False: nothing, or the key is damaged. */
+HF_MUST_USE bool hf_key_unsupported(const struct hf_x509_form *form, char out[HF_UNSUPPORTED_MAX]);
+
 /** Is the key of `cert` accepted? False also where there is no memory for it. */
 HF_MUST_USE bool hf_key_is_accepted(const struct hf_certificate *cert);
 

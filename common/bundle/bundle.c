@@ -89,17 +89,10 @@ static enum hf_err add_block(void *ctx, size_t index, struct hf_bytes der, struc
     anchor.der = (struct hf_bytes){b->der.data + at, der.len};
 
     enum hf_err err = hf_cert_parse(anchor.der, &anchor.cert, why);
-    if (err == HF_OK && anchor.cert.key != HF_CERT_KEY_OTHER)
+    if (err == HF_OK)
         return add_anchor(r, &anchor, why);
-    if (err == HF_OK) {
-        memcpy(unsupported.sha256, anchor.cert.sha256, HF_SHA256_LEN);
-        memcpy(unsupported.spki_sha256, anchor.cert.spki_sha256, HF_SHA256_LEN);
-        memcpy(unsupported.subject, anchor.cert.subject, sizeof unsupported.subject);
-        (void)snprintf(unsupported.what, sizeof unsupported.what,
-                       "key, which is not RSA, P-256, P-384 or P-521");
-    } else if (err != HF_E_POLICY || !hf_cert_describe_unsupported(anchor.der, &unsupported)) {
+    if (err != HF_E_POLICY || !hf_cert_describe_unsupported(anchor.der, &unsupported))
         return err;
-    }
     b->der.len = at;
     return add_skipped(r, &unsupported, why);
 }

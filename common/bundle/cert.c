@@ -65,7 +65,7 @@ static bool describe(struct hf_bytes der, struct hf_unsupported_cert *out, bool 
     hf_sha256(form.spki, out->spki_sha256);
     hf_x509_form_name(form.subject, out->subject);
     *is_named = true;
-    if (hf_x509_form_unsupported(&form, out->what))
+    if (hf_x509_form_unsupported(&form, out->what) || hf_key_unsupported(&form, out->what))
         return true;
     if (!hf_certificate_parse(der, &cert)) {
         (void)snprintf(out->what, sizeof out->what,
@@ -74,8 +74,7 @@ static bool describe(struct hf_bytes der, struct hf_unsupported_cert *out, bool 
         hf_x509_oid_text("critical extension", cert.unknown_critical, out->what);
     } else {
         *is_named = false;
-        (void)snprintf(out->what, sizeof out->what,
-                       "elliptic curve, or a field of an unusual kind");
+        (void)snprintf(out->what, sizeof out->what, "form of key, or a field of an unusual kind");
     }
     return true;
 }
@@ -101,8 +100,7 @@ static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
 
     bool is_well_formed = describe(der, &cert, &is_unsupported);
     /* Other errors may be damage, or a shortage of memory that Mbed TLS calls a bad key. */
-    is_unsupported = is_unsupported || high == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE ||
-                     high == MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE ||
+    is_unsupported = is_unsupported || high == MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE ||
                      high == MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE;
     if (is_well_formed && is_unsupported)
         return hf_fail(
@@ -129,6 +127,7 @@ static enum hf_err parse_der(struct hf_bytes der, bool is_sent, struct hf_certif
                              mbedtls_x509_crt *crt, struct hf_why *why)
 {
     struct hf_bytes behind = der;
+    char what[HF_UNSUPPORTED_MAX];
     struct hf_x509_form form;
     struct hf_der whole;
 
@@ -141,7 +140,8 @@ static enum hf_err parse_der(struct hf_bytes der, bool is_sent, struct hf_certif
             "the certificate ends after %zu bytes, but %zu more follow; expected nothing "
             "behind it",
             whole.whole.len, behind.len);
-    if (!hf_certificate_parse(der, cert) || (!is_sent && cert->unknown_critical.data != NULL))
+    if (!hf_certificate_parse(der, cert) || (!is_sent && (cert->unknown_critical.data != NULL ||
+                                                          hf_key_unsupported(&cert->form, what))))
         return fail_parse(0, der, why);
     int ret = hf_x509_parse(crt, der, false);
     return ret == 0 ? HF_OK : fail_parse(ret, der, why);

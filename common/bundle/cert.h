@@ -53,7 +53,8 @@ struct hf_cert {
  */
 HF_MUST_USE enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why);
 
-/** The same for a certificate that a server sent: the verifier judges critical extensions in a path only. */
+/** The same for a certificate that a server sent: the verifier judges critical extensions and keys that Mbed TLS
+ *  can read, in a path only. */
 HF_MUST_USE enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out,
                                            struct hf_why *why);
 

@@ -8,11 +8,6 @@ static enum hf_err check_algorithms(const struct hf_cert *cert, struct hf_why *w
 {
     char key[16];
     hf_cert_key_text(cert, key);
-    if (cert->key == HF_CERT_KEY_OTHER)
-        return hf_fail(why, HF_E_POLICY,
-                       "the key of \"%s\" is of another type (%s); expected RSA, P-256, P-384 or "
-                       "P-521; leave this certificate out",
-                       cert->subject, key);
     if (cert->key == HF_CERT_KEY_RSA && cert->key_bits < RSA_BITS_MIN)
         return hf_fail(why, HF_E_POLICY,
                        "the key of \"%s\" is %s; at least %d bits are expected; leave this "

@@ -91,11 +91,12 @@ static bool is_bit_string(const struct hf_der *value)
 static bool take_key(struct hf_bytes *in, struct hf_x509_form *form)
 {
     struct hf_der spki, algorithm, key;
+    struct hf_bytes oid;
     if (!hf_der_take_tag(in, HF_DER_SEQUENCE, &spki))
         return false;
     struct hf_bytes rest = spki.contents;
     form->spki = spki.whole;
-    return take_algorithm(&rest, &algorithm, &form->key_oid) &&
+    return take_algorithm(&rest, &algorithm, &oid) &&
            hf_der_take_tag(&rest, HF_DER_BIT_STRING, &key) && is_bit_string(&key) && rest.len == 0;
 }
 
@@ -258,6 +259,10 @@ void hf_x509_oid_text(const char *what, struct hf_bytes oid, char out[HF_UNSUPPO
         {"2.16.840.1.101.3.4.3.16", "RSA with SHA3-512"},
         {"1.2.840.113549.1.1.10", "RSASSA-PSS"},
         {"1.2.840.10040.4.1", "DSA"},
+        {"1.3.132.0.10", "secp256k1"},
+        {"1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1"},
+        {"1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1"},
+        {"1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1"},
         {"2.5.29.32", "certificatePolicies"},
     };
     char number[64];
@@ -273,7 +278,6 @@ void hf_x509_oid_text(const char *what, struct hf_bytes oid, char out[HF_UNSUPPO
 bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUPPORTED_MAX])
 {
     const mbedtls_asn1_buf signature = asn1_oid(form->signature_oid);
-    const mbedtls_asn1_buf key = asn1_oid(form->key_oid);
     mbedtls_md_type_t digest;
     mbedtls_pk_type_t type;
 
@@ -283,10 +287,6 @@ bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUP
     }
     if (mbedtls_oid_get_sig_alg(&signature, &digest, &type) != 0) {
         hf_x509_oid_text("signature algorithm", form->signature_oid, out);
-        return true;
-    }
-    if (mbedtls_oid_get_pk_alg(&key, &type) != 0) {
-        hf_x509_oid_text("key type", form->key_oid, out);
         return true;
     }
     return false;

@@ -1,4 +1,4 @@
-"""Roots that Mbed TLS does not support, files that are no PEM, and chains with what is not supported:
+"""Roots that Holdfast does not support, files that are no PEM, and chains with what is not supported:
 the programs skip what they may skip, name it, and never call it damaged."""
 
 import base64
@@ -70,20 +70,26 @@ def inside(value):
     return next(parts(value))[2 if value[1] < 128 else value[1] - 126 :]
 
 
-def ml_dsa(like):
-    """The certificate `like` with a key and a signature of ML-DSA-65: the form is right."""
-    tbs, algorithm = list(parts(inside(inside(der(like))))), tlv(0x30, bytes.fromhex("0609608648016503040312"))
-    tbs[2], tbs[6] = algorithm, tlv(0x30, algorithm + tlv(3, b"\0" + os.urandom(1952)))
+def with_key(like, key_algorithm, key, algorithm=None):
+    """The certificate `like` with another key, and what `algorithm` has signed: the form is right."""
+    tbs, usual, _ = parts(inside(der(like)))
+    tbs, algorithm = list(parts(inside(tbs))), algorithm or usual
+    tbs[2], tbs[6] = algorithm, tlv(0x30, key_algorithm + tlv(3, b"\0" + key))
     whole = tlv(0x30, tlv(0x30, b"".join(tbs)) + algorithm + tlv(3, b"\0" + os.urandom(3309)))
     text = base64.encodebytes(whole).replace(b"\n", b"")
     lines = b"\n".join(text[i : i + 64] for i in range(0, len(text), 64))
     return b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"
 
 
+ML_DSA = tlv(0x30, bytes.fromhex("0609608648016503040312"))
+RSA = tlv(0x30, bytes.fromhex("06092A864886F70D0101010500"))
+RSA_9216 = tlv(0x30, tlv(2, b"\0" + b"\xff" * 1152) + tlv(2, b"\1\0\1"))
 GOOD = root("Good")
 UNSUPPORTED = {
     "Ed25519": pem(root("Ed25519 Root", key=ed25519.Ed25519PrivateKey.generate())),
-    "ML-DSA-65": ml_dsa(root("ML-DSA Root")),
+    "ML-DSA-65": with_key(root("ML-DSA Root"), ML_DSA, os.urandom(1952), ML_DSA),
+    "RSA key of 9216 bits (expected 2048 to 8192)": with_key(root("Long Root"), RSA, RSA_9216),
+    "elliptic curve secp256k1": pem(root("Coin Root", key=ec.generate_private_key(ec.SECP256K1()))),
     "1.2.3.4": pem(root("Odd Root", critical=x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"))),
 }
 
