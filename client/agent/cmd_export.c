@@ -60,8 +60,8 @@ const struct hf_cli_command hf_cmd_export = {
     .about =
         "Writes the active trust store to FILE as PEM, for programs that do not use libholdfast\n"
         "(curl, OpenSSL, Mosquitto): the roots that this device accepts now. Roots that have\n"
-        "expired, are not yet valid or are past remove_after are left out. PEM cannot express\n"
-        "distrust_after; a comment above the root does.\n\n"
+        "expired, are not yet valid, are past remove_after or are not for servers are left out.\n"
+        "PEM cannot express distrust_after; a comment above the root does.\n\n"
         "FILE is replaced as a whole: a reader sees the old roots or the new ones, never half a\n"
         "file. With --keep, every update renews FILE, and holdfast run also when a date passes.\n"
         "There is one such file; init --export sets it from the start. With FILE - the\n"

@@ -60,6 +60,7 @@ static enum hf_loss_cause cause_of(const struct view *v, const uint8_t spki[HF_S
         return HF_LOSS_EXPIRED;
     case HF_ANCHOR_USABLE:
     case HF_ANCHOR_NOT_YET_VALID:
+    case HF_ANCHOR_NOT_FOR_SERVERS: /* no chain has led to it */
         break;
     }
     return HF_LOSS_DISTRUSTED;

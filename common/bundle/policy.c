@@ -89,6 +89,16 @@ enum hf_err hf_policy_check_anchor(const struct hf_anchor *anchor, struct hf_why
     return check_use(anchor, why);
 }
 
+enum hf_err hf_policy_check_purpose(const struct hf_cert *cert, struct hf_why *why)
+{
+    if (cert->allows_server_auth)
+        return HF_OK;
+    return hf_fail(why, HF_E_POLICY,
+                   "\"%s\" is not for servers: its extendedKeyUsage lacks serverAuth, so devices "
+                   "refuse every chain that ends in it; leave it out",
+                   cert->subject);
+}
+
 enum hf_err hf_policy_check_bundle(const struct hf_bundle *bundle, struct hf_why *why)
 {
     if (bundle->n_anchors == 0)
@@ -122,8 +132,12 @@ enum hf_anchor_state hf_policy_state_at(int64_t not_before_s, int64_t not_after_
 
 enum hf_anchor_state hf_policy_anchor_state(const struct hf_anchor *anchor, int64_t now_s)
 {
-    return hf_policy_state_at(anchor->cert.not_before_s, anchor->cert.not_after_s,
-                              anchor->remove_after_s, now_s);
+    enum hf_anchor_state state = hf_policy_state_at(anchor->cert.not_before_s,
+                                                    anchor->cert.not_after_s,
+                                                    anchor->remove_after_s, now_s);
+
+    return state != HF_ANCHOR_USABLE || anchor->cert.allows_server_auth ? state
+                                                                        : HF_ANCHOR_NOT_FOR_SERVERS;
 }
 
 bool hf_policy_leaf_date_is_accepted(int64_t distrust_after_s, int64_t leaf_not_before_s)
@@ -140,6 +154,8 @@ const char *hf_anchor_state_text(enum hf_anchor_state state)
         return "not yet valid";
     case HF_ANCHOR_EXPIRED:
         return "expired";
+    case HF_ANCHOR_NOT_FOR_SERVERS:
+        return "not for servers";
     case HF_ANCHOR_REMOVED:
         break;
     }

@@ -19,6 +19,9 @@ HF_MUST_USE enum hf_err hf_policy_check_issuers(const struct hf_bundle *bundle, 
 /** HF_E_POLICY with the certificate's subject and the rule it breaks. */
 HF_MUST_USE enum hf_err hf_policy_check_anchor(const struct hf_anchor *anchor, struct hf_why *why);
 
+/** Does its extendedKeyUsage allow servers? HF_E_POLICY if not. */
+HF_MUST_USE enum hf_err hf_policy_check_purpose(const struct hf_cert *cert, struct hf_why *why);
+
 /** Every anchor, and at least one. */
 HF_MUST_USE enum hf_err hf_policy_check_bundle(const struct hf_bundle *bundle, struct hf_why *why);
 
@@ -34,16 +37,18 @@ enum hf_anchor_state {
     HF_ANCHOR_USABLE = 0,
     HF_ANCHOR_NOT_YET_VALID,
     HF_ANCHOR_EXPIRED,
-    HF_ANCHOR_REMOVED, /* past remove_after */
+    HF_ANCHOR_REMOVED,         /* past remove_after */
+    HF_ANCHOR_NOT_FOR_SERVERS, /* on no day: the verifier refuses every chain that ends in it */
 };
 /** Whether an anchor takes part in the live store at `now_s`. */
 enum hf_anchor_state hf_policy_anchor_state(const struct hf_anchor *anchor, int64_t now_s);
 
-/** The same for an anchor known by its dates only; remove_after_s may be HF_TIME_NONE. */
+/** The same for an anchor known by its dates only, so never HF_ANCHOR_NOT_FOR_SERVERS; remove_after_s may be
+ *  HF_TIME_NONE. */
 enum hf_anchor_state hf_policy_state_at(int64_t not_before_s, int64_t not_after_s,
                                         int64_t remove_after_s, int64_t now_s);
 
-/** "usable", "not yet valid", "expired" or "removed". */
+/** "usable", "not yet valid", "expired", "removed" or "not for servers". */
 const char *hf_anchor_state_text(enum hf_anchor_state state);
 
 /** May a chain whose leaf was issued at `leaf_not_before_s` end in this anchor? (distrust_after) */

@@ -86,7 +86,7 @@ static bool lacks_only_anchor(const struct hf_judged *judged)
 
     for (size_t i = 0; i < verdict->n_path; i++)
         faults |= verdict->path[i].faults;
-    return faults == HF_FAULT_NO_ISSUER && hf_words_lacks_anchor(judged);
+    return faults == HF_FAULT_NO_ISSUER && hf_words_lacks_anchor(judged, false);
 }
 
 /* An anchor that was sent as well is part of the path, too. */
@@ -133,6 +133,7 @@ enum hf_err hf_chain_judge(const struct hf_chain *chain, const struct hf_anchors
     }
     const struct hf_judged judged = {certs, chain->n_certs, &sets, &own_context, &verdict};
     told.is_valid = verdict.is_valid;
+    told.lacks_anchor = hf_words_lacks_anchor(&judged, true);
     told.lacks_only_anchor = lacks_only_anchor(&judged);
     note_path(&judged, &told);
     note_anchor(&verdict, chain, &told);

@@ -48,6 +48,8 @@ struct hf_chain_verdict {
     size_t n_certs;
     bool has_anchor;
     struct hf_cert anchor; /* the path ends in it; without subject_der and issuer_der */
+    /* The last issuer was not sent, and no anchor that is usable has its name and key. */
+    bool lacks_anchor;
     /* All that is wrong: the last issuer was not sent, and no anchor has its name. */
     bool lacks_only_anchor;
 };

@@ -192,13 +192,15 @@ static void append_constraints(const struct hf_judged *j, size_t step,
     }
 }
 
-/* The issuer of `child` that the server sent; false where it was not sent. */
+/* The issuer of `child` that the server sent; false where it was not sent. Another certificate of the key of a
+ * self-issued `child` is no other CA. */
 static bool find_issuer(const struct hf_judged *j, const struct hf_certificate *child,
                         struct hf_certificate *out)
 {
     for (size_t i = 0; i < j->n_certs && i < HF_VERIFY_CERTS_MAX; i++)
-        if (hf_certificate_parse(j->certs[i], out) && !hf_bytes_equal(out->der, child->der) &&
-            hf_name_equal(out->form.subject, child->form.issuer))
+        if (hf_certificate_parse(j->certs[i], out) &&
+            hf_name_equal(out->form.subject, child->form.issuer) &&
+            !(child->is_self_issued && hf_bytes_equal(out->form.spki, child->form.spki)))
             return true;
     return false;
 }
@@ -310,17 +312,23 @@ void hf_words_refusal(const struct hf_judged *j, char out[HF_WHY_MAX])
     }
 }
 
-bool hf_words_lacks_anchor(const struct hf_judged *j)
+bool hf_words_lacks_anchor(const struct hf_judged *j, bool must_be_usable)
 {
-    struct hf_certificate last, issuer;
+    const struct hf_trust_anchor *anchor;
+    struct hf_certificate leaf, last, issuer;
 
     if ((j->verdict->path[j->verdict->n_path - 1].faults & HF_FAULT_NO_ISSUER) == 0 ||
-        !read_step(j, j->verdict->n_path - 1, &last) || find_issuer(j, &last, &issuer))
+        !read_step(j, 0, &leaf) || !read_step(j, j->verdict->n_path - 1, &last) ||
+        find_issuer(j, &last, &issuer))
         return false;
+    int64_t issued_s = j->context->is_renewed ? j->context->at_s : leaf.not_before_s;
     for (size_t i = 0; i < j->anchors->n; i++) {
         size_t at = 0;
-        if (hf_anchors_next(j->anchors->at[i], last.issuer_hash, &at) != NULL)
-            return false;
+        while ((anchor = hf_anchors_next(j->anchors->at[i], last.issuer_hash, &at)) != NULL)
+            if (!must_be_usable || (hf_anchor_is_usable(anchor, j->context->at_s, issued_s) &&
+                                    hf_certificate_parse(anchor->der, &issuer) &&
+                                    !hf_certificate_has_other_key_id(&issuer, &last)))
+                return false;
     }
     return true;
 }
@@ -346,6 +354,7 @@ static bool append_state(const struct hf_trust_anchor *anchor, int64_t now_s, ch
         hf_words_append(out, cap, "was to be removed after %s", day);
         return true;
     case HF_ANCHOR_USABLE:
+    case HF_ANCHOR_NOT_FOR_SERVERS:
         break;
     }
     return false;

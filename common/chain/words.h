@@ -35,8 +35,8 @@ void hf_words_step(const struct hf_judged *judged, size_t step, unsigned *constr
                    char *out, size_t cap);
 
 /** Is the issuer of the last certificate of the path neither among what was sent nor, by its name, among the
- *  anchors? */
-HF_MUST_USE bool hf_words_lacks_anchor(const struct hf_judged *judged);
+ *  anchors? With `must_be_usable` only anchors count that are usable and whose key identifier fits. */
+HF_MUST_USE bool hf_words_lacks_anchor(const struct hf_judged *judged, bool must_be_usable);
 
 /** Why a chain is not valid, for one sentence: `certificate 1 "CN=…": expired on …; …`. */
 void hf_words_refusal(const struct hf_judged *judged, char out[HF_WHY_MAX]);

@@ -271,6 +271,15 @@ def test_only_errors_can_be_accepted(p, a):
             f"--accept {code}: no error of lint has that code")
 
 
+def test_certificates_that_devices_cannot_use_are_not_accepted(p, root):
+    weak = root("Weak", key=rsa.generate_private_key(65537, 1024)).file
+    assert errors(weak) == ["weak-certificate"]
+    said = ("--accept weak-certificate: this error cannot be accepted, because devices cannot use such a certificate. "
+            "Leave it out")
+    assert ctl.refused("lint", "--set", "roots", "--accept", "weak-certificate", weak, code=2) == said
+    assert "at least 2048 bits are expected" in p.refuses(*add_directly(p, "--accept", "weak-certificate", weak))
+
+
 def test_several_errors_are_all_shown(p, a, root):
     ctl.ok(*add_directly(p, a.file))
     short = root("Short", end=NOW + 100 * DAY)
@@ -384,17 +393,46 @@ def test_a_chain_in_another_order_is_no_chain(p, a, b, root, tmp_path, order):
     p.refuses(*p.add_args(a.file, b.file, *asked))
 
 
-@pytest.mark.parametrize("permitted, found", [("iot.test", []), ("elsewhere.test", ["endpoint-refused"])])
-def test_name_constraints_of_an_intermediate_count_as_on_devices(p, a, b, root, tmp_path, permitted, found):
-    inter = root("Server CA", issuer=b)
-    plain = inter.cert
+def changed(plain, issuer, extension):
+    """The certificate with this extension, in place of its own of that kind."""
     builder = (x509.CertificateBuilder().subject_name(plain.subject).issuer_name(plain.issuer)
                .public_key(plain.public_key()).serial_number(plain.serial_number)
                .not_valid_before(plain.not_valid_before).not_valid_after(plain.not_valid_after)
-               .add_extension(x509.NameConstraints([x509.DNSName(permitted)], None), critical=True))
-    for extension in plain.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
-    constrained = builder.sign(b.key, hashes.SHA256())
+               .add_extension(extension, critical=True))
+    for other in plain.extensions:
+        if other.oid != extension.oid:
+            builder = builder.add_extension(other.value, other.critical)
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
+SHORT = x509.BasicConstraints(ca=True, path_length=0)
+NO_SIGNER = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+
+
+@pytest.mark.parametrize("which, limit, code, words", [
+    ("Root B", SHORT, "endpoint-refused", "(path length)"),
+    ("Sub", SHORT, "endpoint-refused", "(path length)"),
+    ("Server CA", NO_SIGNER, "endpoint-refused", "keyCertSign"),
+    (None, None, "endpoint-anchor-missing", 'no trust anchor for issuer "O=Holdfast Test, CN=Root B"'),
+])
+def test_a_root_that_is_missing_is_told_from_a_ca_that_may_not_issue(p, a, b, root, tmp_path, which, limit, code, words):
+    sub = root("Sub", issuer=b)
+    lower = root("Server CA", issuer=sub)
+    certs = [changed(ca.cert, issuer, limit) if name == which else ca.cert
+             for name, ca, issuer in (("Server CA", lower, sub), ("Sub", sub, b), ("Root B", b, b))]
+    net_pki.write_pem(b.file, certs[2])
+    p.add(a.file, *([b.file] if which else []))
+    cross = root("Root B", issuer=root("Root C"), key=b.key)  # the same CA, and no step further
+    chain = [leaf(lower), *certs[:2], *([] if which else [b.cert, cross.cert])]
+    [found] = [x for x in lint(*in_repo(p), *endpoints(tmp_path, ("endpoint", "iot.test", chain)))
+               if x["severity"] == "error"]
+    assert found["code"] == code and words in found["sentence"]
+
+
+@pytest.mark.parametrize("permitted, found", [("iot.test", []), ("elsewhere.test", ["endpoint-refused"])])
+def test_name_constraints_of_an_intermediate_count_as_on_devices(p, a, b, root, tmp_path, permitted, found):
+    inter = root("Server CA", issuer=b)
+    constrained = changed(inter.cert, b, x509.NameConstraints([x509.DNSName(permitted)], None))
     asked = endpoints(tmp_path, ("endpoint", "tls://iot.test:8883", [leaf(inter), constrained]))
     p.add(a.file, b.file)
     answer = lint(*in_repo(p), *asked, "--lead", "0")
@@ -420,8 +458,10 @@ def test_outage_7_an_intermediate_of_the_devices_own_chain(p, a, b, root, tmp_pa
     own = endpoints(tmp_path, ("device", "cast", [leaf(model), model.cert]))
     assert errors(*in_repo(p), *own) == ["device-chain-ends"]
     assert errors(*in_repo(p), *own, "--lead", "100") == []
-    served = endpoints(tmp_path, ("endpoint", "cast", [leaf(model), model.cert]))
-    assert "chain-ends" in codes(*in_repo(p), *served, severity="warning")
+    twin = root("Model CA", issuer=root("Maker"), key=model.key, end=NOW + 20 * DAY)
+    served = endpoints(tmp_path, ("endpoint", "cast", [leaf(model), model.cert, twin.cert]))
+    assert codes(*in_repo(p), *served, severity="warning").count("chain-ends") == 1
+    assert "chain-ends" not in codes(*in_repo(p), *served, "--lead", "100")  # the path needs no twin
 
 
 @pytest.mark.parametrize("text,words", [
@@ -519,8 +559,11 @@ def lint_md():
 
 def test_every_code_is_in_the_table_with_its_weight():
     source = (ctl.CHECKOUT / "server/repository/base/findings.c").read_text()
-    codes_known = dict(re.findall(r'= \{"([a-z-]+)", (true|false)\}', source))
+    known = re.findall(r'= \{"([a-z-]+)", (true|false)(, true)?\}', source)
+    codes_known = {code: is_error for code, is_error, _ in known}
     assert len(codes_known) > 25
+    final = lint_md().split("are not accepted:")[1].split(". ")[0]
+    assert set(re.findall(r"\*\*([a-z-]+)\*\*", final)) == {code for code, _, is_final in known if is_final}
     rows = [row.split(" | ")[0] for row in lint_md().split("\n## ")[0].splitlines()
             if row.startswith("| *")]
     listed = {}

@@ -248,20 +248,28 @@ MAIL = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
 
 
 @pytest.mark.parametrize("extensions,expected", [
-    ([], set()), ([NAMES], {"name-constraints"}), ([MAIL], {"not-for-servers"}),
-    ([MAIL, NAMES], {"name-constraints", "not-for-servers"}),
+    ([], set()), ([NAMES], {"name-constraints"}),
     ([x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])], set()),
     ([x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])], set()),
 ])
 def test_limits_that_a_ca_has_set_itself(p, b, tmp_path, extensions, expected):
     root = limited(tmp_path, "Factory", *extensions)
-    codes = {"name-constraints", "not-for-servers"}
+    codes = {"name-constraints"}
     said = p.add(root.file, b.file)
     assert {code for code in codes if f"warning {code} (roots/full 1): " in said} == expected
     for more in (["--repo", p.repo], [root.file, b.file]):
         out = ctl.ok("lint", "--set", "roots", "--lead", "0", *more)
         assert {code for code in codes if f"warning {code} (" in out} == expected
         assert all('CN=Factory" ' in line for line in out.splitlines() if any(c in line for c in codes))
+
+
+def test_a_root_for_mail_only_is_of_no_use_to_devices(p, b, tmp_path):
+    root = limited(tmp_path, "Post", MAIL)
+    why = ('"O=Holdfast Test, CN=Post" is not for servers: its extendedKeyUsage lacks serverAuth, so devices refuse '
+           'every chain that ends in it; leave it out')
+    assert p.refuses_to_add(root.file, b.file) == why
+    outcome = ctl.run("lint", "--set", "roots", root.file, b.file)
+    assert outcome.code == 1 and f"error not-for-servers (these files): {why}" in outcome.out
 
 
 @pytest.mark.parametrize("critical", [True, False])

@@ -179,7 +179,9 @@ static void a_bundle_without_a_ca_is_refused(void **state)
 static void an_anchor_is_usable_from_its_first_to_its_last_second(void **state)
 {
     (void)state;
-    struct hf_anchor a = {.cert = {.not_before_s = 1000, .not_after_s = 2000},
+    struct hf_anchor a = {.cert = {.not_before_s = 1000,
+                                   .not_after_s = 2000,
+                                   .allows_server_auth = true},
                           .remove_after_s = HF_TIME_NONE};
     assert_int_equal(hf_policy_anchor_state(&a, 999), HF_ANCHOR_NOT_YET_VALID);
     assert_int_equal(hf_policy_anchor_state(&a, 1000), HF_ANCHOR_USABLE);
@@ -190,6 +192,9 @@ static void an_anchor_is_usable_from_its_first_to_its_last_second(void **state)
     assert_int_equal(hf_policy_anchor_state(&a, 1501), HF_ANCHOR_REMOVED);
     a.distrust_after_s = 1200; /* says nothing about the anchor itself */
     assert_int_equal(hf_policy_anchor_state(&a, 1400), HF_ANCHOR_USABLE);
+    a.cert.allows_server_auth = false;
+    assert_int_equal(hf_policy_anchor_state(&a, 1400), HF_ANCHOR_NOT_FOR_SERVERS);
+    assert_int_equal(hf_policy_anchor_state(&a, 2001), HF_ANCHOR_REMOVED);
 }
 
 static void each_state_has_its_words(void **state)
@@ -199,6 +204,7 @@ static void each_state_has_its_words(void **state)
     assert_string_equal(hf_anchor_state_text(HF_ANCHOR_NOT_YET_VALID), "not yet valid");
     assert_string_equal(hf_anchor_state_text(HF_ANCHOR_EXPIRED), "expired");
     assert_string_equal(hf_anchor_state_text(HF_ANCHOR_REMOVED), "removed");
+    assert_string_equal(hf_anchor_state_text(HF_ANCHOR_NOT_FOR_SERVERS), "not for servers");
 }
 
 static void a_leaf_counts_by_the_day_it_was_issued(void **state)

@@ -113,7 +113,8 @@ struct hf_anchor_status {
     int64_t not_after_s;
     int64_t distrust_after_s; /* INT64_MIN for none */
     int64_t remove_after_s;   /* INT64_MIN for none */
-    const char *state;        /* "usable", "expired", "not yet valid", "removed", "revoked" */
+    /* "usable", "expired", "not yet valid", "removed", "not for servers", "revoked" */
+    const char *state;
 };
 
 /* A certificate of a bundle that this device's software does not support; it is not used as an anchor. */

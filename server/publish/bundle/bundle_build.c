@@ -93,7 +93,7 @@ static enum hf_err check_supported(const struct hf_bundle *bundle, const char *h
 }
 
 /* A device would not use such an anchor, so to publish it now is a mistake. */
-static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, struct hf_why *why)
+static enum hf_err check_state(const struct hf_anchor *anchor, int64_t now_s, struct hf_why *why)
 {
     const struct hf_cert *cert = &anchor->cert;
     char day[HF_TIME_TEXT_MAX];
@@ -112,6 +112,8 @@ static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, st
         return hf_fail(why, HF_E_POLICY,
                        "\"%s\" is to be removed after %s, which has passed; leave it out",
                        cert->subject, day);
+    case HF_ANCHOR_NOT_FOR_SERVERS:
+        return hf_policy_check_purpose(cert, why);
     }
     return HF_OK;
 }
@@ -133,7 +135,7 @@ static enum hf_err check_anchor(const struct hf_bundle_order *order, const struc
         return hf_fail(why, err, "%s", reason.text);
     if (err != HF_OK)
         return hf_findings_add(problems, HF_LINT_BROKEN, subject, why, "%s", reason.text);
-    if (check_dates(anchor, now_s, &reason) != HF_OK)
+    if (check_state(anchor, now_s, &reason) != HF_OK)
         HF_TRY(hf_findings_add(problems, HF_LINT_NOT_IN_DATE, subject, why, "%s", reason.text));
     return hf_vouching_check(by, &anchor->cert, subject, problems, why);
 }

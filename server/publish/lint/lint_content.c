@@ -4,25 +4,6 @@
 
 #include <string.h>
 
-/* What a CA says that it may be used for (RFC 5280, 4.2.1.10 and 4.2.1.12). */
-static enum hf_err find_limits(const struct hf_anchor *anchor, const char *where,
-                               struct hf_findings *out, struct hf_why *why)
-{
-    if (anchor->cert.has_name_constraints)
-        HF_TRY(hf_findings_add(out, HF_LINT_NAME_CONSTRAINTS, where, why,
-                               "\"%s\" has name constraints: devices trust it only for the names "
-                               "that it may issue for; check that all servers that need it are "
-                               "among them",
-                               anchor->cert.subject));
-    if (anchor->cert.allows_server_auth)
-        return HF_OK;
-    return hf_findings_add(out, HF_LINT_NOT_FOR_SERVERS, where, why,
-                           "\"%s\" is not meant for servers: its extendedKeyUsage lacks "
-                           "serverAuth. Other programs refuse its chains, and it must not be a "
-                           "trust anchor for servers; leave it out",
-                           anchor->cert.subject);
-}
-
 static enum hf_err find_missing(const struct hf_lint *lint, const struct hf_lint_line *line,
                                 struct hf_findings *out, struct hf_why *why)
 {
@@ -94,8 +75,13 @@ enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_lin
                                    "CA \"%s\" may replace it any day",
                                    anchor->cert.subject, anchor->cert.issuer));
     }
-    for (size_t i = 0; i < bundle->n_anchors; i++)
-        HF_TRY(find_limits(&bundle->anchors[i], line->where, out, why));
+    for (size_t i = 0; i < bundle->n_anchors; i++) /* RFC 5280, 4.2.1.10 */
+        if (bundle->anchors[i].cert.has_name_constraints)
+            HF_TRY(hf_findings_add(out, HF_LINT_NAME_CONSTRAINTS, line->where, why,
+                                   "\"%s\" has name constraints: devices trust it only for the "
+                                   "names that it may issue for; check that all servers that need "
+                                   "it are among them",
+                                   bundle->anchors[i].cert.subject));
     if (strcmp(line->description->profile, "full") == 0)
         HF_TRY(find_missing(lint, line, out, why));
     return find_behind(line, out, why);

@@ -15,6 +15,7 @@ static enum hf_err judge_state(const struct hf_lint *lint, const struct hf_lint_
 {
     const struct hf_cert *cert = &anchor->cert;
     char day[HF_TIME_TEXT_MAX];
+    struct hf_why reason = {0};
     switch (hf_policy_anchor_state(anchor, lint->at_s)) {
     case HF_ANCHOR_USABLE:
         return HF_OK;
@@ -29,6 +30,10 @@ static enum hf_err judge_state(const struct hf_lint *lint, const struct hf_lint_
                                "\"%s\" expired on %s; servers that still send a cross-sign up to "
                                "it lead other programs astray; take it out",
                                cert->subject, day);
+    case HF_ANCHOR_NOT_FOR_SERVERS:
+        if (hf_policy_check_purpose(cert, &reason) == HF_OK)
+            return HF_OK;
+        return hf_findings_add(out, HF_LINT_NOT_FOR_SERVERS, line->where, why, "%s", reason.text);
     case HF_ANCHOR_REMOVED:
         break;
     }

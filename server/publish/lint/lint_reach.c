@@ -93,56 +93,34 @@ static enum hf_err report_end(const struct hf_lint *lint, const struct hf_lint_l
                            end);
 }
 
-/* Two kinds of refusal: no anchor for the chain, which another bundle may have, and a chain that ends
- * in an anchor but which devices refuse under any bundle. */
+/* Two kinds of refusal: no anchor for the chain, which another bundle may have, and a chain that devices refuse all
+ * the same. */
 static enum hf_err report_refusal(const struct hf_lint_line *line,
                                   const struct hf_lint_chain *chain,
                                   const struct hf_chain_verdict *verdict, struct hf_findings *out,
                                   struct hf_why *why)
 {
     char faults[HF_WHY_MAX];
-    if (verdict->lacks_only_anchor)
-        return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_MISSING, line->where, why,
-                               "%s shows a chain (%s) that ends in no usable root of this bundle; "
-                               "the last issuer in it is \"%s\"",
-                               chain->name, chain->source,
-                               chain->certs[chain->sent.n_certs - 1].issuer);
     hf_chain_verdict_faults(verdict, faults);
     return hf_findings_add(out,
-                           verdict->has_anchor ? HF_LINT_ENDPOINT_REFUSED
-                                               : HF_LINT_ENDPOINT_ANCHOR_MISSING,
+                           verdict->lacks_anchor ? HF_LINT_ENDPOINT_ANCHOR_MISSING
+                                                 : HF_LINT_ENDPOINT_REFUSED,
                            line->where, why, "%s shows a chain (%s) that devices refuse: %s",
                            chain->name, chain->source, faults);
 }
 
-static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lint_line *line,
-                                 const struct hf_lint_chain *chain, const struct both_days *anchors,
-                                 struct hf_findings *out, struct hf_why *why)
-{
-    struct hf_chain_verdict now = {0}, later = {0};
-    HF_TRY(judge(lint, chain, anchors->now, false, &now, why));
-    enum hf_err err = HF_OK;
-    if (!is_good(chain, &now)) {
-        err = report_refusal(line, chain, &now, out, why);
-    } else {
-        err = judge(lint, chain, anchors->later, true, &later, why);
-        if (err == HF_OK && !is_good(chain, &later))
-            err = report_end(lint, line, chain, out, why);
-    }
-    hf_chain_verdict_free(&now);
-    hf_chain_verdict_free(&later);
-    return err;
-}
-
-/* Intermediates; the leaf is renewed every few weeks, and roots need no date here. */
+/* Intermediates of the path of `verdict`; NULL: of the whole chain, where no path is known. The leaf is renewed every
+ * few weeks, and roots need no date here. */
 static enum hf_err judge_intermediates(const struct hf_lint *lint, const struct hf_lint_line *line,
-                                       const struct hf_lint_chain *chain, struct hf_findings *out,
-                                       struct hf_why *why)
+                                       const struct hf_lint_chain *chain,
+                                       const struct hf_chain_verdict *verdict,
+                                       struct hf_findings *out, struct hf_why *why)
 {
     for (size_t i = 1; i < chain->sent.n_certs; i++) {
         const struct hf_cert *cert = &chain->certs[i];
         char day[HF_TIME_TEXT_MAX];
         if (cert->is_self_issued || cert->not_after_s > lint->at_s + lint->lead_s ||
+            (verdict != NULL && !verdict->certs[i].is_in_path) ||
             hf_bundle_find_key(line->bundle, cert->spki_sha256) != NULL)
             continue;
         hf_time_format_day(cert->not_after_s, day);
@@ -155,6 +133,27 @@ static enum hf_err judge_intermediates(const struct hf_lint *lint, const struct 
                                    : "see which one its operator will use"));
     }
     return HF_OK;
+}
+
+static enum hf_err judge_path(const struct hf_lint *lint, const struct hf_lint_line *line,
+                              const struct hf_lint_chain *chain, const struct both_days *anchors,
+                              struct hf_findings *out, struct hf_why *why)
+{
+    struct hf_chain_verdict now = {0}, later = {0};
+    HF_TRY(judge(lint, chain, anchors->now, false, &now, why));
+    enum hf_err err = HF_OK;
+    if (!is_good(chain, &now)) {
+        err = report_refusal(line, chain, &now, out, why);
+    } else {
+        err = judge(lint, chain, anchors->later, true, &later, why);
+        if (err == HF_OK && !is_good(chain, &later))
+            err = report_end(lint, line, chain, out, why);
+    }
+    if (err == HF_OK)
+        err = judge_intermediates(lint, line, chain, &now, out, why);
+    hf_chain_verdict_free(&now);
+    hf_chain_verdict_free(&later);
+    return err;
 }
 
 /* What is no evidence is for none. */
@@ -201,9 +200,9 @@ static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_
                                "the chain of %s (%s) is the root \"%s\" alone; if that is not the "
                                "very certificate that it shows, give the chain that it shows",
                                chain->name, chain->source, chain->certs[0].subject));
-    if (!chain->is_devices) /* who validates a device's own chain is the server */
-        HF_TRY(judge_anchors(lint, line, chain, anchors, out, why));
-    return judge_intermediates(lint, line, chain, out, why);
+    /* A device's own chain is validated by servers, which have other anchors. */
+    return chain->is_devices ? judge_intermediates(lint, line, chain, NULL, out, why)
+                             : judge_path(lint, line, chain, anchors, out, why);
 }
 
 enum hf_err hf_lint_reach(const struct hf_lint *lint, const struct hf_lint_line *line,

@@ -9,20 +9,21 @@
 static const struct {
     const char *name;
     bool is_error;
+    bool is_final; /* --accept does not help: no device can use such a certificate */
 } codes[HF_LINT_CODES] = {
-    [HF_LINT_BROKEN] = {"broken-certificate", true},
-    [HF_LINT_UNSUPPORTED] = {"unsupported-certificate", true},
-    [HF_LINT_NOT_A_CA] = {"not-a-ca", true},
+    [HF_LINT_BROKEN] = {"broken-certificate", true, true},
+    [HF_LINT_UNSUPPORTED] = {"unsupported-certificate", true, true},
+    [HF_LINT_NOT_A_CA] = {"not-a-ca", true, true},
     [HF_LINT_INTERMEDIATE] = {"intermediate", true},
     [HF_LINT_INTERMEDIATE_KEPT] = {"intermediate-kept", false},
-    [HF_LINT_WEAK] = {"weak-certificate", true},
+    [HF_LINT_WEAK] = {"weak-certificate", true, true},
     [HF_LINT_UNKNOWN_ROOT] = {"unknown-root", true},
-    [HF_LINT_NOT_IN_DATE] = {"not-in-date", true},
+    [HF_LINT_NOT_IN_DATE] = {"not-in-date", true, true},
     [HF_LINT_EXPIRED_LEFT_OUT] = {"expired-left-out", false},
     [HF_LINT_NOT_SELECTED] = {"not-selected", false},
     [HF_LINT_TABLES_OLD] = {"tables-old", false},
     [HF_LINT_NAME_CONSTRAINTS] = {"name-constraints", false},
-    [HF_LINT_NOT_FOR_SERVERS] = {"not-for-servers", false},
+    [HF_LINT_NOT_FOR_SERVERS] = {"not-for-servers", true, true},
     [HF_LINT_EXPIRES_SOON] = {"expires-soon", false},
     [HF_LINT_REMOVED_SOON] = {"removed-soon", false},
     [HF_LINT_DISTRUST_SOON] = {"distrust-soon", false},
@@ -104,6 +105,12 @@ enum hf_err hf_findings_accept(struct hf_findings *f, const char *const *names, 
         if (code == HF_LINT_CODES)
             return hf_fail(why, HF_E_ARGUMENT, "--accept %.80s: no error of lint has that code",
                            names[i]);
+        if (codes[code].is_final)
+            return hf_fail(
+                why, HF_E_ARGUMENT,
+                "--accept %.80s: this error cannot be accepted, because devices cannot use "
+                "such a certificate. Leave it out",
+                names[i]);
         for (size_t j = 0; j < f->n_items; j++)
             f->items[j].is_accepted = f->items[j].is_accepted || f->items[j].code == code;
     }
