@@ -86,8 +86,8 @@ def test_a_missing_root_does(processes, folder, publisher, world, make):
 @pytest.mark.parametrize("critical, reason", [
     (pki.net_pki.x509.NameConstraints([pki.net_pki.general_name("a.test")], None),
      'its name "device.test" is not one that "O=Holdfast Test, CN=ECC Root" may issue for (name constraints)'),
-    (pki.net_pki.x509.ExtendedKeyUsage([pki.net_pki.ExtendedKeyUsageOID.EMAIL_PROTECTION]),
-     "its trust anchor: its extendedKeyUsage does not allow a TLS server"),
+    (pki.net_pki.x509.PolicyConstraints(0, None),
+     "a CA above it requires a certificate policy that the chain has not"),
 ])
 def test_a_root_of_the_same_key_with_other_limits_does(processes, folder, publisher, world, make, critical, reason):
     server = OpensslServer(processes, *world.by_ecc)
