@@ -71,9 +71,13 @@ static const char *remark(const struct hf_chain_verdict *verdict, const struct h
     if (v->faults[0] != '\0')
         return v->faults;
     if (verdict->is_valid)
-        return v->is_in_path ? "valid" : "not needed: the path to the trust anchor goes without it";
-    return v->is_in_path ? "nothing wrong with it by itself"
-                         : "not part of the path from the server's certificate";
+        return v->is_in_path ? "valid" : "not needed for the path to the trust anchor";
+    if (v->is_in_path)
+        return "no fault found in this certificate";
+    return v->cert.is_ca
+               ? "not part of the path from the server's certificate"
+               : "not part of the path: it may not issue certificates (expected cA in its "
+                 "basicConstraints, and keyCertSign in its keyUsage)";
 }
 
 static void print_cert(const struct hf_cert *cert)
@@ -212,7 +216,7 @@ static enum hf_err probe(const struct probe_options *o, const struct target *t,
     if (err == HF_OK && !verdict.is_valid) {
         char faults[HF_WHY_MAX];
         hf_chain_verdict_faults(&verdict, faults);
-        err = hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %.600s", faults);
+        err = hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %s", faults);
     }
     hf_chain_verdict_free(&verdict);
     hf_chain_free(&result.chain);

@@ -8,6 +8,7 @@
 #include "client/core/endpoints.h"
 
 #include "common/base/digest.h"
+#include "common/base/plaintext.h"
 #include "common/bundle/policy.h"
 
 #include <stdio.h>
@@ -112,8 +113,7 @@ static enum hf_err note_loss(struct hf_client *c, const struct view *v, size_t e
     e->loss = describe_loss(v, &d, e->memory.root, now_s);
     hf_loss_text(&e->loss, how, sizeof how);
     (void)snprintf(text, sizeof text, "%.200s is lost: %.400s", name, how);
-    const size_t len = strlen(out);
-    (void)snprintf(out + len, HF_WHY_MAX - len, "%s%s", len > 0 ? "; " : "", text);
+    hf_text_append(out, HF_WHY_MAX, "%s%s", out[0] != '\0' ? "; " : "", text);
     return hf_journal(c, HF_LEVEL_ERROR, "lost", text, why);
 }
 

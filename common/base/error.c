@@ -18,6 +18,8 @@ enum hf_err hf_fail(struct hf_why *why, enum hf_err code, const char *fmt, ...)
     va_end(args);
     if (written < 0)
         text[0] = '\0';
+    else if ((size_t)written >= sizeof text)
+        hf_text_end_cut(text, sizeof text);
     /* It may quote an attacker's text, cut in the middle of a character. That must not steer a
      * terminal, fake a second log line, or make the sentence invalid UTF-8. */
     hf_text_sanitize(text);

@@ -1,7 +1,10 @@
 #include "common/base/plaintext.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+static const char cut_mark[] = "…";
 
 size_t hf_plain_mark_len(struct hf_bytes text)
 {
@@ -61,6 +64,34 @@ void hf_text_sanitize(char *text)
             *text = '?'; /* the bytes that follow in the same character are replaced in turn */
         text += len > 0 ? len : 1;
     }
+}
+
+void hf_text_end_cut(char *text, size_t cap)
+{
+    size_t end = cap - sizeof cut_mark, word = end;
+
+    while (word > end / 2 && text[word - 1] != ' ')
+        word--;
+    if (word > end / 2)
+        end = word;
+    else
+        while (end > 0 && ((uint8_t)text[end] & 0xC0u) == 0x80u) /* inside a character */
+            end--;
+    memcpy(text + end, cut_mark, sizeof cut_mark);
+}
+
+void hf_text_append(char *out, size_t cap, const char *fmt, ...)
+{
+    const size_t len = strlen(out), mark_len = sizeof cut_mark - 1;
+    va_list args;
+
+    if (len >= mark_len && strcmp(out + len - mark_len, cut_mark) == 0)
+        return;
+    va_start(args, fmt);
+    int written = vsnprintf(out + len, cap - len, fmt, args);
+    va_end(args);
+    if (written >= 0 && (size_t)written >= cap - len)
+        hf_text_end_cut(out, cap);
 }
 
 size_t hf_escape_json(const char *text, size_t len, char *out, size_t size)

@@ -3,6 +3,7 @@
 #define HF_COMMON_BASE_PLAINTEXT_H
 
 #include <holdfast/bytes.h>
+#include <holdfast/error.h>
 
 /** Bytes of the byte order mark that some editors put before UTF-8; 0 without one. */
 size_t hf_plain_mark_len(struct hf_bytes text);
@@ -18,6 +19,14 @@ size_t hf_plain_char_len(const char *text);
 
 /** Put '?' for every byte that belongs to no such character. */
 void hf_text_sanitize(char *text);
+
+/** `text` has filled its `cap` bytes and more was to come: end it with "…", behind a whole word where there is one
+ *  in the second half. */
+void hf_text_end_cut(char *text, size_t cap);
+
+/** Append to `out`, a text of less than `cap` bytes. What does not fit is cut as by hf_text_end_cut, and nothing
+ *  is appended from then on. */
+void hf_text_append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 4);
 
 /**
  * Write `text` as what stands between the quotes of a JSON string: quotes, backslashes, control

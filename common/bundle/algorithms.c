@@ -136,13 +136,6 @@ static bool find_algorithm(const struct hf_certificate *cert, struct algorithm *
     return false;
 }
 
-bool hf_algorithm_is_known(const struct hf_certificate *cert)
-{
-    struct algorithm algorithm;
-
-    return find_algorithm(cert, &algorithm);
-}
-
 bool hf_algorithm_is_accepted(const struct hf_certificate *cert)
 {
     struct algorithm algorithm;
@@ -264,6 +257,40 @@ bool hf_key_is_accepted(const struct hf_certificate *cert)
 
     mbedtls_pk_free(&key);
     return is_good;
+}
+
+void hf_algorithm_signature_fault(const struct hf_certificate *cert,
+                                  char out[HF_ALGORITHM_FAULT_MAX])
+{
+    struct algorithm algorithm = {.type = MBEDTLS_PK_NONE};
+    char text[HF_UNSUPPORTED_MAX];
+
+    if (find_algorithm(cert, &algorithm))
+        (void)snprintf(text, sizeof text, "signed with %s",
+                       algorithm.digest == MBEDTLS_MD_MD5 ? "MD5" : "SHA-1");
+    else
+        hf_x509_oid_text("signed with", cert->form.signature_oid, text);
+    (void)snprintf(out, HF_ALGORITHM_FAULT_MAX,
+                   "%s%s (expected RSA or ECDSA with SHA-256 or better)", text,
+                   algorithm.type == MBEDTLS_PK_RSASSA_PSS
+                       ? ", with parameters that are not accepted"
+                       : "");
+}
+
+void hf_algorithm_key_fault(const struct hf_certificate *cert, char out[HF_ALGORITHM_FAULT_MAX])
+{
+    char text[HF_UNSUPPORTED_MAX];
+    mbedtls_pk_context key;
+
+    if (parse_key(cert, &key) == 0 && mbedtls_pk_get_type(&key) == MBEDTLS_PK_RSA &&
+        mbedtls_pk_get_bitlen(&key) < RSA_BITS_MIN)
+        (void)snprintf(text, sizeof text, "RSA key of %zu bits (expected %d to %d)",
+                       mbedtls_pk_get_bitlen(&key), RSA_BITS_MIN, RSA_BITS_MAX);
+    else if (!hf_key_unsupported(&cert->form, text))
+        (void)snprintf(text, sizeof text, "form of key");
+    mbedtls_pk_free(&key);
+    (void)snprintf(out, HF_ALGORITHM_FAULT_MAX, "its key is not accepted: %s%s", text,
+                   strchr(text, '(') == NULL ? " (expected RSA, P-256, P-384 or P-521)" : "");
 }
 
 static bool is_shortage(int code)

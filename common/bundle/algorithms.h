@@ -7,6 +7,8 @@
 
 #include "common/bundle/certificate.h"
 
+#define HF_ALGORITHM_FAULT_MAX 224 /* bytes of a sentence, its NUL included */
+
 enum hf_signature {
     HF_SIGNATURE_BAD = 0,
     HF_SIGNATURE_WEAK, /* it verifies, with an algorithm or a key that is not accepted */
@@ -14,9 +16,7 @@ enum hf_signature {
     HF_SIGNATURE_GOOD,
 };
 
-/** Is the algorithm with which `cert` is signed accepted, or only known? SHA-1 and MD5 are known, so that a
- *  refusal can name them. */
-HF_MUST_USE bool hf_algorithm_is_known(const struct hf_certificate *cert);
+/** Is the algorithm with which `cert` is signed accepted? */
 HF_MUST_USE bool hf_algorithm_is_accepted(const struct hf_certificate *cert);
 
 /** What of a key is not supported, weak ones aside: "key type Ed25519", "RSA key of 9216 bits (expected 2048 to 8192)".
@@ -25,6 +25,12 @@ HF_MUST_USE bool hf_key_unsupported(const struct hf_x509_form *form, char out[HF
 
 /** Is the key of `cert` accepted? False also where there is no memory for it. */
 HF_MUST_USE bool hf_key_is_accepted(const struct hf_certificate *cert);
+
+/** Of one that is not accepted, what it is and what is expected, for a refusal: "signed with SHA-1 (expected …)",
+ *  "its key is not accepted: RSA key of 1024 bits (expected …)". */
+void hf_algorithm_signature_fault(const struct hf_certificate *cert,
+                                  char out[HF_ALGORITHM_FAULT_MAX]);
+void hf_algorithm_key_fault(const struct hf_certificate *cert, char out[HF_ALGORITHM_FAULT_MAX]);
 
 /** Does the key of `issuer` verify the signature of `cert`? */
 HF_MUST_USE enum hf_signature hf_signature_verify(const struct hf_certificate *cert,

@@ -1,6 +1,7 @@
 #include "common/bundle/bundle.h"
 
 #include "common/base/digest.h"
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 
@@ -185,13 +186,11 @@ const struct hf_anchor *hf_bundle_find_key(const struct hf_bundle *b,
 
 void hf_bundle_skipped_text(const struct hf_bundle *bundle, char out[HF_WHY_MAX])
 {
-    size_t len = 0;
-
     out[0] = '\0';
-    for (size_t i = 0; i < bundle->n_skipped && len < HF_WHY_MAX; i++)
-        len += (size_t)snprintf(out + len, HF_WHY_MAX - len, "%s\"%s\" (%s)",
-                                i == 0 ? "skipped, because it is not supported here: " : "; ",
-                                bundle->skipped[i].subject, bundle->skipped[i].what);
+    for (size_t i = 0; i < bundle->n_skipped; i++)
+        hf_text_append(out, HF_WHY_MAX, "%s\"%s\" (%s)",
+                       i == 0 ? "skipped, because it is not supported here: " : "; ",
+                       bundle->skipped[i].subject, bundle->skipped[i].what);
 }
 
 enum hf_err hf_bundle_to_pem(const struct hf_bundle *b, struct hf_buf *out)

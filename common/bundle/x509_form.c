@@ -258,6 +258,8 @@ void hf_x509_oid_text(const char *what, struct hf_bytes oid, char out[HF_UNSUPPO
         {"2.16.840.1.101.3.4.3.15", "RSA with SHA3-384"},
         {"2.16.840.1.101.3.4.3.16", "RSA with SHA3-512"},
         {"1.2.840.113549.1.1.10", "RSASSA-PSS"},
+        {"1.2.840.113549.1.1.14", "RSA with SHA-224"},
+        {"1.2.840.10045.4.3.1", "ECDSA with SHA-224"},
         {"1.2.840.10040.4.1", "DSA"},
         {"1.3.132.0.10", "secp256k1"},
         {"1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1"},

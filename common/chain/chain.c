@@ -1,5 +1,7 @@
 #include "common/chain/chain.h"
 
+#include "common/base/plaintext.h"
+
 #include <mbedtls/x509.h>
 
 #include <stdlib.h>
@@ -35,8 +37,8 @@ bool hf_chain_equal(const struct hf_chain *a, const struct hf_chain *b)
 }
 
 /* Each certificate for people. The first one must be readable: the verdict is about it. */
-static enum hf_err describe(const struct hf_chain *chain, struct hf_chain_verdict *out,
-                            struct hf_why *why)
+static enum hf_err describe(const struct hf_chain *chain, bool has_common_names,
+                            struct hf_chain_verdict *out, struct hf_why *why)
 {
     struct hf_certificate cert;
     struct hf_why reason = {0};
@@ -51,10 +53,10 @@ static enum hf_err describe(const struct hf_chain *chain, struct hf_chain_verdic
         if (is_read)
             hf_x509_form_name(cert.form.subject, v->cert.subject);
         if (i == 0 && is_read)
-            hf_words_names(&cert, v->names);
+            hf_words_names(&cert, has_common_names, v->names);
         if (err != HF_OK || !is_read)
-            hf_words_append(v->faults, sizeof v->faults, "cannot be read, so it is left aside: %s",
-                            err != HF_OK ? reason.text : "a field of it is damaged");
+            hf_text_append(v->faults, sizeof v->faults, "cannot be read, so it is left aside: %s",
+                           err != HF_OK ? reason.text : "a field of it is damaged");
     }
     return HF_OK;
 }
@@ -64,6 +66,8 @@ static void note_path(const struct hf_judged *judged, struct hf_chain_verdict *o
 {
     const struct hf_verdict *verdict = judged->verdict;
     unsigned constraints_left = HF_VERIFY_CONSTRAINTS_MAX;
+    char subject[HF_DN_TEXT_MAX];
+    struct hf_certificate anchor;
 
     for (size_t i = 0; i < verdict->n_path; i++) {
         size_t index = verdict->path[i].index;
@@ -71,9 +75,13 @@ static void note_path(const struct hf_judged *judged, struct hf_chain_verdict *o
         struct hf_cert_verdict
             *v = &out->certs[index != HF_VERIFY_ANCHOR ? index : verdict->path[i - 1].index];
         v->is_in_path = true;
-        if (verdict->path[i].faults != 0 && index == HF_VERIFY_ANCHOR)
-            hf_words_append(v->faults, sizeof v->faults,
-                            "%sits trust anchor: ", v->faults[0] == '\0' ? "" : ", ");
+        if (verdict->path[i].faults != 0 && index == HF_VERIFY_ANCHOR &&
+            hf_certificate_parse(verdict->anchor.der, &anchor)) {
+            hf_x509_form_name(anchor.form.subject, subject);
+            hf_text_append(v->faults, sizeof v->faults,
+                           "%sits trust anchor \"%s\": ", v->faults[0] == '\0' ? "" : ", ",
+                           subject);
+        }
         hf_words_step(judged, i, &constraints_left, v->faults, sizeof v->faults);
     }
 }
@@ -124,7 +132,7 @@ enum hf_err hf_chain_judge(const struct hf_chain *chain, const struct hf_anchors
     told.certs = calloc(chain->n_certs, sizeof *told.certs);
     if (told.certs == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory to verify a chain");
-    enum hf_err err = describe(chain, &told, why);
+    enum hf_err err = describe(chain, own_context.has_common_names, &told, why);
     if (err == HF_OK)
         err = hf_verify(certs, chain->n_certs, &sets, &own_context, &verdict, why);
     if (err != HF_OK) {
@@ -153,7 +161,7 @@ void hf_chain_verdict_faults(const struct hf_chain_verdict *verdict, char out[HF
     for (size_t i = 0; i < verdict->n_certs; i++) {
         const struct hf_cert_verdict *v = &verdict->certs[i];
         if (v->faults[0] != '\0')
-            hf_words_append(out, HF_WHY_MAX, "%scertificate %zu \"%s\": %s",
-                            out[0] == '\0' ? "" : "; ", i, v->cert.subject, v->faults);
+            hf_text_append(out, HF_WHY_MAX, "%scertificate %zu \"%s\": %s",
+                           out[0] == '\0' ? "" : "; ", i, v->cert.subject, v->faults);
     }
 }

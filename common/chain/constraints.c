@@ -202,8 +202,8 @@ static enum place place_name(const struct hf_general_name *name, struct hf_bytes
 struct check {
     struct hf_bytes permitted, excluded; /* GeneralSubtree, one behind the other */
     unsigned *budget;
-    struct hf_general_name *broken; /* NULL: not wanted */
-    bool is_servers;                /* the certificate is the server's own */
+    struct hf_constraint_breach *breach; /* NULL: not wanted */
+    bool is_servers;                     /* the certificate is the server's own */
 };
 
 /* A GeneralSubtree: a name. The minimum is 0 and there is no maximum, so DER has neither. */
@@ -265,8 +265,11 @@ static enum hf_constraint_verdict find(const struct check *check, struct hf_byte
             return place == DAMAGED ? HF_CONSTRAINT_DAMAGED : HF_CONSTRAINT_UNKNOWN;
         if (is_permitted && place == WITHIN)
             return HF_CONSTRAINT_ALLOWS;
-        if (!is_permitted && place != OUTSIDE)
+        if (!is_permitted && place != OUTSIDE) {
+            if (check->breach != NULL)
+                check->breach->excluded = base;
             return HF_CONSTRAINT_BREAKS;
+        }
     }
     return is_permitted && is_constrained ? HF_CONSTRAINT_BREAKS : HF_CONSTRAINT_ALLOWS;
 }
@@ -279,9 +282,9 @@ static enum hf_constraint_verdict check_name(const struct check *check, enum hf_
 
     if (verdict == HF_CONSTRAINT_ALLOWS)
         verdict = find(check, check->permitted, &name, true);
-    if (check->broken != NULL &&
+    if (check->breach != NULL &&
         (verdict == HF_CONSTRAINT_BREAKS || verdict == HF_CONSTRAINT_UNKNOWN))
-        *check->broken = name;
+        check->breach->name = name;
     return verdict;
 }
 
@@ -342,9 +345,10 @@ static bool read_constraints(struct hf_bytes in, struct check *check)
 
 enum hf_constraint_verdict hf_constraints_check(const struct hf_certificate *ca,
                                                 const struct hf_certificate *cert, bool is_servers,
-                                                unsigned *budget, struct hf_general_name *name)
+                                                unsigned *budget,
+                                                struct hf_constraint_breach *breach)
 {
-    struct check check = {.budget = budget, .broken = name, .is_servers = is_servers};
+    struct check check = {.budget = budget, .breach = breach, .is_servers = is_servers};
     struct hf_bytes rest = cert->alt_names;
     struct hf_general_name own;
 

@@ -17,12 +17,18 @@ enum hf_constraint_verdict {
     HF_CONSTRAINT_ALLOWS,
 };
 
+struct hf_constraint_breach {
+    struct hf_general_name name;     /* that breaks the constraints */
+    struct hf_general_name excluded; /* the subtree that excludes it; no data: none permits it */
+};
+
 /**
  * May `ca` issue `cert`, which is below it in a path, by its name constraints? Looks at the subject
  * and at all subject alternative names; at the common names too, where it is the server's own
  * certificate and has no other name of a host. `*budget` is how many looks of a name at a constraint
  * are left, and sinks, by one more for each HF_CONSTRAINT_BYTES (of directory names
- * HF_CONSTRAINT_DIRECTORY_BYTES). `name` (NULL: not wanted) is the name that breaks them, and written for HF_CONSTRAINT_BREAKS and _UNKNOWN only.
+ * HF_CONSTRAINT_DIRECTORY_BYTES). `breach` (NULL: not wanted; all zero before) is
+ * written for HF_CONSTRAINT_BREAKS, its name for _UNKNOWN too.
  *
  * Self-issued certificates between the CA and the server's own are not the caller's to ask about
  * (6.1.3 b).
@@ -30,6 +36,6 @@ enum hf_constraint_verdict {
 HF_MUST_USE enum hf_constraint_verdict hf_constraints_check(const struct hf_certificate *ca,
                                                             const struct hf_certificate *cert,
                                                             bool is_servers, unsigned *budget,
-                                                            struct hf_general_name *name);
+                                                            struct hf_constraint_breach *breach);
 
 #endif

@@ -123,7 +123,7 @@ static bool has_common_name(const struct hf_certificate *cert, struct hf_bytes h
     struct hf_name_walk walk = hf_name_walk(cert->form.subject);
     struct hf_bytes name;
 
-    if (hf_certificate_has_host_name(cert))
+    if (cert->alt_names.data != NULL)
         return false;
     while (hf_common_name_take(&walk, &name))
         if (is_dns_match(name, host))
@@ -161,6 +161,39 @@ bool hf_certificate_is_for(const struct hf_certificate *cert, const char *host,
         if (name.kind == HF_NAME_DNS && is_dns_match(name.value, dns))
             return true;
     return has_common_names && has_common_name(cert, dns);
+}
+
+/* Would `host` match if the first "*" stood for any text? */
+static bool is_like(struct hf_bytes presented, const uint8_t *star, struct hf_bytes host)
+{
+    size_t n_front = (size_t)(star - presented.data), n_end = presented.len - n_front - 1;
+
+    return host.len >= presented.len - 1 &&
+           same_text((struct hf_bytes){presented.data, n_front},
+                     (struct hf_bytes){host.data, n_front}) &&
+           same_text((struct hf_bytes){star + 1, n_end},
+                     (struct hf_bytes){host.data + host.len - n_end, n_end});
+}
+
+const char *hf_certificate_wildcard_fault(const struct hf_certificate *cert, const char *host)
+{
+    struct hf_bytes rest = cert->alt_names, dns = without_last_dot(host);
+    struct hf_general_name name;
+
+    while (hf_general_name_take(&rest, &name)) {
+        struct hf_bytes value = name.value;
+        const uint8_t *star = name.kind == HF_NAME_DNS && value.len > 0
+                                  ? memchr(value.data, '*', value.len)
+                                  : NULL;
+        if (star == NULL || !is_like(value, star, dns))
+            continue;
+        if (star != value.data || value.len < 2 || value.data[1] != '.')
+            return "a wildcard must be the whole leftmost label";
+        if (parent_of((struct hf_bytes){star + 2, value.len - 2}).len == 0)
+            return "a wildcard needs at least two labels behind it";
+        return "a wildcard stands for exactly one label";
+    }
+    return NULL;
 }
 
 bool hf_certificate_lacks_only_alt_name(const struct hf_certificate *cert, const char *host)

@@ -39,11 +39,14 @@ HF_MUST_USE bool hf_common_name_take(struct hf_name_walk *walk, struct hf_bytes 
 /**
  * Is the certificate for `host`, a DNS name or an address? Only its subjectAltName counts (RFC 9525,
  * 2), and a wildcard is the whole first label, for one label, above a name of two or more (6.3).
- * With `has_common_names` a common name counts for a DNS name where the certificate has no name of a
- * host in a subjectAltName: old private servers are like that.
+ * With `has_common_names` a common name counts for a DNS name where the certificate has no subjectAltName: old
+ * private servers are like that.
  */
 HF_MUST_USE bool hf_certificate_is_for(const struct hf_certificate *cert, const char *host,
                                        bool has_common_names);
+
+/** Why a wildcard of `cert` that looks as if it were for `host` does not count (6.3); NULL: none looks so. Static. */
+const char *hf_certificate_wildcard_fault(const struct hf_certificate *cert, const char *host);
 
 /** Accept common names in this process from now on, or no longer. Off at first. */
 void hf_common_names_accept(bool is_accepted);

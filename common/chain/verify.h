@@ -53,7 +53,7 @@ struct hf_chain_context {
     bool is_renewed;
     /* MBEDTLS_X509_KU_…: what the key exchange asks of the server's key. 0: not checked here. */
     unsigned key_usage;
-    /* A common name counts where the server's certificate has no name in a subjectAltName. */
+    /* A common name counts where the server's certificate has no subjectAltName. */
     bool has_common_names;
 };
 

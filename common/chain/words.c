@@ -1,5 +1,6 @@
 #include "common/chain/words.h"
 
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
 #include "common/bundle/algorithms.h"
@@ -7,27 +8,15 @@
 
 #include <mbedtls/x509_crt.h>
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-void hf_words_append(char *out, size_t cap, const char *fmt, ...)
-{
-    size_t len = strlen(out);
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(out + len, cap - len, fmt, args);
-    va_end(args);
-}
 
 /** Printable ASCII only: what an attacker puts into a certificate must not steer a terminal. */
 static void append_name(char *out, const uint8_t *name, size_t len)
 {
-    hf_words_append(out, HF_NAMES_TEXT_MAX, "%s", out[0] == '\0' ? "" : ", ");
     for (size_t i = 0; i < len; i++)
-        hf_words_append(out, HF_NAMES_TEXT_MAX, "%c",
-                        name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
+        hf_text_append(out, HF_NAMES_TEXT_MAX, "%c",
+                       name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
 }
 
 /* The longest run of zeros in an IPv6 address is "::" (RFC 5952, 4.2). */
@@ -60,21 +49,35 @@ static void append_address(char *out, const uint8_t *p, size_t len)
 
 static void append_name_of_kind(const struct hf_general_name *name, char *out)
 {
+    const struct hf_bytes value = name->value;
     char text[HF_DN_TEXT_MAX];
 
+    if (name->kind == HF_NAME_ADDRESS && (value.len == 8 || value.len == 32)) { /* a subtree */
+        append_address(out, value.data, value.len / 2);
+        hf_text_append(out, HF_NAMES_TEXT_MAX, "/");
+        append_address(out, value.data + value.len / 2, value.len / 2);
+        return;
+    }
     if (name->kind == HF_NAME_ADDRESS) {
-        append_address(out, name->value.data, name->value.len);
+        append_address(out, value.data, value.len);
         return;
     }
     if (name->kind != HF_NAME_DIRECTORY) {
-        append_name(out, name->value.data, name->value.len);
+        append_name(out, value.data, value.len);
         return;
     }
-    hf_x509_form_name(name->value, text);
+    hf_x509_form_name(value, text);
     append_name(out, (const uint8_t *)text, strlen(text));
 }
 
-void hf_words_names(const struct hf_certificate *cert, char out[HF_NAMES_TEXT_MAX])
+static void append_comma(char *out)
+{
+    if (out[0] != '\0')
+        hf_text_append(out, HF_NAMES_TEXT_MAX, ", ");
+}
+
+void hf_words_names(const struct hf_certificate *cert, bool has_common_names,
+                    char out[HF_NAMES_TEXT_MAX])
 {
     struct hf_bytes rest = cert->alt_names, common_name;
     struct hf_name_walk walk = hf_name_walk(cert->form.subject);
@@ -82,10 +85,15 @@ void hf_words_names(const struct hf_certificate *cert, char out[HF_NAMES_TEXT_MA
 
     out[0] = '\0';
     while (hf_general_name_take(&rest, &name))
-        if (name.kind == HF_NAME_DNS || name.kind == HF_NAME_ADDRESS)
+        if (name.kind == HF_NAME_DNS || name.kind == HF_NAME_ADDRESS) {
+            append_comma(out);
             append_name_of_kind(&name, out);
-    while (cert->alt_names.data == NULL && hf_common_name_take(&walk, &common_name))
+        }
+    while (has_common_names && cert->alt_names.data == NULL &&
+           hf_common_name_take(&walk, &common_name)) {
+        append_comma(out);
         append_name(out, common_name.data, common_name.len);
+    }
 }
 
 static bool is_address(const char *host)
@@ -95,26 +103,31 @@ static bool is_address(const char *host)
     return mbedtls_x509_crt_parse_cn_inet_pton(host, address) != 0;
 }
 
-static void append_mismatch(const struct hf_certificate *cert, const char *host, char *out,
-                            size_t cap)
+static void append_mismatch(const struct hf_certificate *cert,
+                            const struct hf_chain_context *context, char *out, size_t cap)
 {
+    const char *host = context->host, *wildcard = hf_certificate_wildcard_fault(cert, host);
     char names[HF_NAMES_TEXT_MAX];
 
-    hf_words_names(cert, names);
+    hf_words_names(cert, true, names);
     /* A common name or DNS name that reads like the address does not count. */
     if (is_address(host) && strstr(names, host) != NULL)
-        hf_words_append(out, cap,
-                        ", it has no IP address %s in its subjectAltName (only as a name)", host);
+        hf_text_append(out, cap, ", it has no IP address %s in its subjectAltName (only as a name)",
+                       host);
     else if (hf_certificate_lacks_only_alt_name(cert, host))
-        hf_words_append(
+        hf_text_append(
             out, cap,
             ", it has the name %s only as its common name, not in a subjectAltName "
             "(`--common-names`, or `hf_trust_store_accept_common_names` in an application, accepts "
             "that of old private servers)",
             host);
-    else
-        hf_words_append(out, cap, ", issued for %s, not for %s",
-                        names[0] != '\0' ? names : "no DNS name or address", host);
+    else {
+        hf_words_names(cert, context->has_common_names, names);
+        hf_text_append(out, cap, ", issued for %s, not for %s",
+                       names[0] != '\0' ? names : "no DNS name or address", host);
+        if (wildcard != NULL)
+            hf_text_append(out, cap, " (%s)", wildcard);
+    }
 }
 
 /* ---- one certificate of the path --------------------------------------------------------------- */
@@ -137,11 +150,11 @@ static void append_dates(const struct hf_judged *j, const struct hf_certificate 
     hf_time_format_day(j->context->at_s, today);
     if ((faults & HF_FAULT_EXPIRED) != 0) {
         hf_time_format_day(cert->not_after_s, day);
-        hf_words_append(out, cap, ", expired on %s (%s %s)", day, whose, today);
+        hf_text_append(out, cap, ", expired on %s (%s %s)", day, whose, today);
     }
     if ((faults & HF_FAULT_NOT_YET_VALID) != 0) {
         hf_time_format_day(cert->not_before_s, day);
-        hf_words_append(out, cap, ", not yet valid, only from %s on (%s %s)", day, whose, today);
+        hf_text_append(out, cap, ", not yet valid, only from %s on (%s %s)", day, whose, today);
     }
 }
 
@@ -166,27 +179,31 @@ static void append_constraints(const struct hf_judged *j, size_t step,
                                const struct hf_certificate *cert, unsigned *budget, char *out,
                                size_t cap)
 {
-    char subject[HF_DN_TEXT_MAX], text[HF_NAMES_TEXT_MAX] = "";
+    char subject[HF_DN_TEXT_MAX], text[HF_NAMES_TEXT_MAX] = "", subtree[HF_NAMES_TEXT_MAX] = "";
+    struct hf_constraint_breach breach = {0};
     struct hf_certificate ca;
-    struct hf_general_name name;
 
     for (size_t i = step + 1; i < j->verdict->n_path; i++) {
         if (!read_step(j, i, &ca))
             continue;
         enum hf_constraint_verdict verdict = hf_constraints_check(&ca, cert, step == 0, budget,
-                                                                  &name);
+                                                                  &breach);
         if (verdict == HF_CONSTRAINT_ALLOWS)
             continue;
         hf_x509_form_name(ca.form.subject, subject);
         if (verdict == HF_CONSTRAINT_BREAKS) {
-            append_name_of_kind(&name, text);
-            hf_words_append(out, cap,
-                            ", its name \"%s\" is not one that \"%s\" may issue for (name "
-                            "constraints)",
-                            text, subject);
+            append_name_of_kind(&breach.name, text);
+            hf_text_append(out, cap, ", its name \"%s\" is not one that \"%s\" may issue for (",
+                           text, subject);
+            if (breach.excluded.value.data != NULL) {
+                append_name_of_kind(&breach.excluded, subtree);
+                hf_text_append(out, cap, "its name constraints exclude \"%s\")", subtree);
+            } else {
+                hf_text_append(out, cap, "its name constraints do not permit it)");
+            }
         } else {
-            hf_words_append(out, cap, ", the name constraints of \"%s\" %s", subject,
-                            constraint_words(verdict));
+            hf_text_append(out, cap, ", the name constraints of \"%s\" %s", subject,
+                           constraint_words(verdict));
         }
         return;
     }
@@ -205,6 +222,13 @@ static bool find_issuer(const struct hf_judged *j, const struct hf_certificate *
     return false;
 }
 
+/* Why hf_certificate_is_issuer says no. */
+static const char *issuer_fault(const struct hf_certificate *cert)
+{
+    return cert->is_ca ? "may not sign certificates (expected keyCertSign in its keyUsage)"
+                       : "is not a CA (expected cA in its basicConstraints)";
+}
+
 /* The path does not go on from `cert`. Why? */
 static void append_untrusted(const struct hf_judged *j, const struct hf_certificate *cert,
                              char *out, size_t cap)
@@ -213,38 +237,50 @@ static void append_untrusted(const struct hf_judged *j, const struct hf_certific
     struct hf_certificate issuer;
 
     hf_x509_form_name(cert->form.issuer, name);
-    if (!find_issuer(j, cert, &issuer))
-        hf_words_append(out, cap, ", no trust anchor for issuer \"%s\"", name);
-    else if (!hf_certificate_is_issuer(&issuer, false))
-        hf_words_append(out, cap,
-                        ", its issuer \"%s\" is not a CA (basicConstraints, keyUsage keyCertSign)",
-                        name);
-    else if (hf_signature_verify(cert, &issuer) < HF_SIGNATURE_WEAK)
-        hf_words_append(out, cap,
-                        ", its signature does not verify with the key of its issuer \"%s\"", name);
-    else if (issuer.path_len != HF_NO_LIMIT)
-        hf_words_append(out, cap,
-                        ", its issuer \"%s\" allows no more than %d intermediate certificates "
-                        "below it (path length)",
-                        name, issuer.path_len);
-    else
-        hf_words_append(out, cap, ", the path above it ends in no trust anchor");
     for (size_t i = 0; i < j->anchors->n; i++)
         hf_words_anchors(j->anchors->at[i], cert, j->context->at_s, known, sizeof known);
+    if (!find_issuer(j, cert, &issuer))
+        hf_text_append(
+            out, cap, ", no %strust anchor for issuer \"%s\"%s", known[0] != '\0' ? "usable " : "",
+            name,
+            known[0] == '\0' && !cert->is_self_issued
+                ? ", and the server sent no readable certificate of that name; if it is an "
+                  "intermediate, let the server send it"
+                : "");
+    else if (!hf_certificate_is_issuer(&issuer, false))
+        hf_text_append(out, cap, ", its issuer \"%s\" %s", name, issuer_fault(&issuer));
+    else if (hf_signature_verify(cert, &issuer) < HF_SIGNATURE_WEAK)
+        hf_text_append(out, cap,
+                       ", its signature does not verify with the key of its issuer \"%s\"", name);
+    else if (issuer.path_len != HF_NO_LIMIT)
+        hf_text_append(out, cap,
+                       ", its issuer \"%s\" allows no more than %d intermediate certificates "
+                       "below it (path length)",
+                       name, issuer.path_len);
+    else
+        hf_text_append(out, cap, ", the path above it ends in no trust anchor");
     if (known[0] != '\0')
-        hf_words_append(out, cap, " (%s)", known);
+        hf_text_append(out, cap, " (%s)", known);
 }
 
 static void append_extension(const struct hf_certificate *cert, char *out, size_t cap)
 {
     if (cert->unknown_critical.data == NULL) {
-        hf_words_append(out, cap, ", it has name constraints, which only a CA may have");
+        hf_text_append(out, cap, ", it has name constraints, which only a CA may have");
         return;
     }
     char extension[HF_UNSUPPORTED_MAX];
 
     hf_x509_oid_text("critical extension", cert->unknown_critical, extension);
-    hf_words_append(out, cap, ", its %s is not supported here", extension);
+    hf_text_append(out, cap, ", its %s is not supported here", extension);
+}
+
+/* MBEDTLS_X509_KU_…, one of those of hf_handshake_key_usage. */
+static const char *usage_name(unsigned key_usage)
+{
+    return key_usage == MBEDTLS_X509_KU_KEY_ENCIPHERMENT ? "keyEncipherment"
+           : key_usage == MBEDTLS_X509_KU_KEY_AGREEMENT  ? "keyAgreement"
+                                                         : "digitalSignature";
 }
 
 /* Those that need no more than their name. */
@@ -252,31 +288,36 @@ static const struct {
     enum hf_fault fault;
     const char *words;
 } plain_faults[] = {
-    {HF_FAULT_KEY_USAGE, "its keyUsage does not allow what it was used for"},
     {HF_FAULT_EXT_KEY_USAGE, "its extendedKeyUsage does not allow a TLS server"},
-    {HF_FAULT_POLICY, "a CA above it requires a certificate policy that the chain has not"},
-    {HF_FAULT_KEY, "it has a key that is too short, or of a kind that is not accepted"},
+    {HF_FAULT_POLICY, "a CA above it requires a certificate policy that the chain does not have"},
 };
 
 void hf_words_step(const struct hf_judged *j, size_t step, unsigned *constraints_left, char *out,
                    size_t cap)
 {
     const unsigned faults = j->verdict->path[step].faults;
-    char words[HF_WHY_MAX] = "";
+    char words[HF_WHY_MAX] = "", fault[HF_ALGORITHM_FAULT_MAX];
     struct hf_certificate cert;
 
     if (faults == 0 || !read_step(j, step, &cert))
         return;
     append_dates(j, &cert, faults, words, sizeof words);
     if ((faults & HF_FAULT_HOST) != 0)
-        append_mismatch(&cert, j->context->host, words, sizeof words);
+        append_mismatch(&cert, j->context, words, sizeof words);
     for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
         if ((faults & plain_faults[i].fault) != 0)
-            hf_words_append(words, sizeof words, ", %s", plain_faults[i].words);
-    if ((faults & HF_FAULT_ALGORITHM) != 0)
-        hf_words_append(words, sizeof words, ", signed with %s",
-                        hf_algorithm_is_known(&cert) ? "a hash that is too weak"
-                                                     : "an algorithm that is not accepted");
+            hf_text_append(words, sizeof words, ", %s", plain_faults[i].words);
+    if ((faults & HF_FAULT_KEY_USAGE) != 0)
+        hf_text_append(words, sizeof words, ", its keyUsage lacks %s, which the key exchange needs",
+                       usage_name(j->context->key_usage));
+    if ((faults & HF_FAULT_KEY) != 0) {
+        hf_algorithm_key_fault(&cert, fault);
+        hf_text_append(words, sizeof words, ", %s", fault);
+    }
+    if ((faults & HF_FAULT_ALGORITHM) != 0) {
+        hf_algorithm_signature_fault(&cert, fault);
+        hf_text_append(words, sizeof words, ", %s", fault);
+    }
     if ((faults & HF_FAULT_EXTENSION) != 0)
         append_extension(&cert, words, sizeof words);
     if ((faults & HF_FAULT_CONSTRAINTS) != 0)
@@ -284,11 +325,11 @@ void hf_words_step(const struct hf_judged *j, size_t step, unsigned *constraints
     if ((faults & HF_FAULT_NO_ISSUER) != 0)
         append_untrusted(j, &cert, words, sizeof words);
     if ((faults & HF_FAULT_LIMIT) != 0)
-        hf_words_append(words, sizeof words,
-                        ", and the search for another path was given up after %u signatures and %u "
-                        "steps; let the server send only the certificates that it needs",
-                        j->verdict->n_signatures, j->verdict->n_steps);
-    hf_words_append(out, cap, "%s", words + strlen(", "));
+        hf_text_append(words, sizeof words,
+                       ", and the search for another path was given up after %u signatures and %u "
+                       "steps; let the server send only the certificates that it needs",
+                       j->verdict->n_signatures, j->verdict->n_steps);
+    hf_text_append(out, cap, "%s", words + strlen(", "));
 }
 
 void hf_words_refusal(const struct hf_judged *j, char out[HF_WHY_MAX])
@@ -303,11 +344,11 @@ void hf_words_refusal(const struct hf_judged *j, char out[HF_WHY_MAX])
         if (step->faults == 0 || !read_step(j, i, &cert))
             continue;
         hf_x509_form_name(cert.form.subject, subject);
-        hf_words_append(out, HF_WHY_MAX, "%s", out[0] == '\0' ? "" : "; ");
+        hf_text_append(out, HF_WHY_MAX, "%s", out[0] == '\0' ? "" : "; ");
         if (step->index == HF_VERIFY_ANCHOR)
-            hf_words_append(out, HF_WHY_MAX, "trust anchor \"%s\": ", subject);
+            hf_text_append(out, HF_WHY_MAX, "trust anchor \"%s\": ", subject);
         else
-            hf_words_append(out, HF_WHY_MAX, "certificate %zu \"%s\": ", step->index, subject);
+            hf_text_append(out, HF_WHY_MAX, "certificate %zu \"%s\": ", step->index, subject);
         hf_words_step(j, i, &constraints_left, out, HF_WHY_MAX);
     }
 }
@@ -343,15 +384,15 @@ static bool append_state(const struct hf_trust_anchor *anchor, int64_t now_s, ch
                                now_s)) {
     case HF_ANCHOR_EXPIRED:
         hf_time_format_day(anchor->not_after_s, day);
-        hf_words_append(out, cap, "expired on %s", day);
+        hf_text_append(out, cap, "expired on %s", day);
         return true;
     case HF_ANCHOR_NOT_YET_VALID:
         hf_time_format_day(anchor->not_before_s, day);
-        hf_words_append(out, cap, "is valid only from %s on", day);
+        hf_text_append(out, cap, "is valid only from %s on", day);
         return true;
     case HF_ANCHOR_REMOVED:
         hf_time_format_last(anchor->remove_after_s, day);
-        hf_words_append(out, cap, "was to be removed after %s", day);
+        hf_text_append(out, cap, "was to be removed after %s", day);
         return true;
     case HF_ANCHOR_USABLE:
     case HF_ANCHOR_NOT_FOR_SERVERS:
@@ -369,31 +410,30 @@ static void append_anchor_fault(const struct hf_trust_anchor *anchor,
     char day[HF_TIME_TEXT_MAX];
 
     if (hf_certificate_has_other_key_id(cert, child)) {
-        hf_words_append(out, cap, "has another key");
+        hf_text_append(out, cap, "has another key");
         return;
     }
     if (hf_signature_verify(child, cert) < HF_SIGNATURE_WEAK) {
-        hf_words_append(out, cap, "has a key with which the signature does not verify");
+        hf_text_append(out, cap, "has a key with which the signature does not verify");
         return;
     }
     if (append_state(anchor, now_s, out, cap))
         return;
     if (!hf_certificate_is_issuer(cert, true)) {
-        hf_words_append(out, cap,
-                        "is not a CA certificate (basicConstraints, keyUsage keyCertSign)");
+        hf_text_append(out, cap, "%s", issuer_fault(cert));
         return;
     }
     if (anchor->distrust_after_s != HF_TIME_NONE) {
         hf_time_format_last(anchor->distrust_after_s, day);
-        hf_words_append(out, cap, "is distrusted for server certificates issued after %s%s", day,
-                        cert->path_len != HF_NO_LIMIT ? "; it " : "");
+        hf_text_append(out, cap, "is distrusted for server certificates issued after %s%s", day,
+                       cert->path_len != HF_NO_LIMIT ? "; it " : "");
     }
     if (cert->path_len != HF_NO_LIMIT)
-        hf_words_append(out, cap,
-                        "allows no more than %d intermediate certificates below it (path length)",
-                        cert->path_len);
+        hf_text_append(out, cap,
+                       "allows no more than %d intermediate certificates below it (path length)",
+                       cert->path_len);
     else if (anchor->distrust_after_s == HF_TIME_NONE)
-        hf_words_append(out, cap, "is not accepted for it");
+        hf_text_append(out, cap, "is not accepted for it");
 }
 
 void hf_words_anchors(const struct hf_anchors *anchors, const struct hf_certificate *child,
@@ -406,7 +446,7 @@ void hf_words_anchors(const struct hf_anchors *anchors, const struct hf_certific
     while ((anchor = hf_anchors_next(anchors, child->issuer_hash, &at)) != NULL) {
         if (!hf_certificate_parse(anchor->der, &cert))
             continue;
-        hf_words_append(out, cap, "%sthe trust anchor of that name ", out[0] != '\0' ? "; " : "");
+        hf_text_append(out, cap, "%sthe trust anchor of that name ", out[0] != '\0' ? "; " : "");
         append_anchor_fault(anchor, &cert, child, now_s, out, cap);
     }
 }

@@ -7,14 +7,12 @@
 
 #include "common/chain/verify.h"
 
-#define HF_NAMES_TEXT_MAX 384 /* bytes of a certificate's names as text; longer ones are cut */
+#define HF_NAMES_TEXT_MAX 384 /* bytes of a certificate's names as text; longer ones end in "…" */
 
-/** Append to the text `out`, which is of less than `cap` bytes; what does not fit is cut. */
-void hf_words_append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 4);
-
-/** The names of hosts that a certificate is for, as "a.example, *.b.example, 192.0.2.1"; its common names
- *  where it has no subjectAltName. */
-void hf_words_names(const struct hf_certificate *cert, char out[HF_NAMES_TEXT_MAX]);
+/** The names of hosts that a certificate is for, as "a.example, *.b.example, 192.0.2.1"; with `has_common_names`
+ *  its common names where it has no subjectAltName. */
+void hf_words_names(const struct hf_certificate *cert, bool has_common_names,
+                    char out[HF_NAMES_TEXT_MAX]);
 
 /* What was judged, and the verdict on it. */
 struct hf_judged {

@@ -80,7 +80,7 @@ enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_so
             return HF_OK;
         enum hf_err err = hf_tls_io_wait(ssl, code, socket, why);
         if (err == HF_E_TLS)
-            hf_handshake_name_certificate(ssl, why);
+            (void)hf_handshake_name_certificate(ssl, why);
         HF_TRY(err);
     }
 }

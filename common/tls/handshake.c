@@ -44,10 +44,12 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
         return hf_fail(why, HF_E_TLS,
                        "what the server sent is not TLS; is TLS spoken on that port?");
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        return hf_fail(why, HF_E_TLS,
-                       "the server refused with a TLS alert; it may want another server name, "
-                       "another TLS version, a client certificate, or cipher suites with static "
-                       "RSA or CBC (offered with --legacy-ciphers)");
+        return hf_fail(
+            why, HF_E_TLS,
+            "the server refused with a TLS alert; it may want another server name, "
+            "another TLS version, a client certificate, or cipher suites with static "
+            "RSA or CBC (offered with --legacy-ciphers), or have a key of a kind that is "
+            "not supported here; " SUPPORTED);
     case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
         return hf_fail(
             why, HF_E_TLS,
@@ -68,11 +70,13 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
         return hf_fail(why, HF_E_TLS, "the server's certificate is not accepted");
     case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
-        return hf_fail(why, HF_E_TLS,
-                       "client and server have no cipher suite, group or signature algorithm in "
-                       "common, or the server did not prove that it holds the key of its "
-                       "certificate; let the server offer ECDHE with AES-GCM or ChaCha20 and a "
-                       "certificate with an RSA, P-256 or P-384 key");
+        return hf_fail(
+            why, HF_E_TLS,
+            "client and server have no cipher suite, group or signature algorithm in "
+            "common, or the server has a key of a kind that is not supported here, or "
+            "did not prove that it holds the key of its certificate; let the server "
+            "offer ECDHE with AES-GCM or ChaCha20 and a certificate with an RSA, P-256 or "
+            "P-384 key");
     case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
     case MBEDTLS_ERR_SSL_DECODE_ERROR:
     case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
@@ -159,7 +163,7 @@ static bool find_list(const mbedtls_ssl_context *ssl, struct hf_bytes *out)
     return take(&body, 3, out);
 }
 
-void hf_handshake_name_certificate(const mbedtls_ssl_context *ssl, struct hf_why *why)
+bool hf_handshake_name_certificate(const mbedtls_ssl_context *ssl, struct hf_why *why)
 {
     bool is_13 = mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
     char which[64] = "the server's certificate";
@@ -168,19 +172,20 @@ void hf_handshake_name_certificate(const mbedtls_ssl_context *ssl, struct hf_why
     struct hf_cert cert;
 
     if (!find_list(ssl, &list))
-        return;
+        return false;
     for (size_t i = 0; i < HF_CHAIN_CERTS_MAX && take(&list, 3, &der); i++) {
         enum hf_err err = hf_cert_parse(der, &cert, &reason);
         if (err == HF_E_MEMORY || (is_13 && !take(&list, 2, &extensions)))
-            return;
+            return false;
         /* Only the server's own must be supported. */
         if (err == HF_OK || (err == HF_E_POLICY && i > 0))
             continue;
         if (i > 0)
             (void)snprintf(which, sizeof which, "certificate %zu of the server's chain", i);
         (void)hf_fail(why, HF_E_TLS, "%s cannot be used: %s; " SUPPORTED, which, reason.text);
-        return;
+        return true;
     }
+    return false;
 }
 
 bool hf_handshake_has_leaf(const mbedtls_ssl_context *ssl, const mbedtls_x509_crt *crt)
@@ -189,7 +194,8 @@ bool hf_handshake_has_leaf(const mbedtls_ssl_context *ssl, const mbedtls_x509_cr
 
     /* One that Mbed TLS has read may have bytes behind it. */
     return !find_list(ssl, &list) || !take(&list, 3, &der) ||
-           (der.len >= crt->raw.len && memcmp(der.data, crt->raw.p, crt->raw.len) == 0);
+           (crt->raw.len > 0 && der.len >= crt->raw.len &&
+            memcmp(der.data, crt->raw.p, crt->raw.len) == 0);
 }
 
 enum hf_err hf_handshake_config(mbedtls_ssl_config *config, struct hf_why *why)

@@ -27,12 +27,12 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why);
 enum hf_err hf_handshake_fail_alert(const mbedtls_ssl_context *ssl, struct hf_why *why);
 
 /** After mbedtls_ssl_handshake has failed with HF_E_TLS, or without hf_handshake_has_leaf: if a
- *  certificate that the server sent cannot be read, replace `why` by its subject and the reason. Else
+ *  certificate that the server sent cannot be read, replace `why` by its subject and the reason. False:
  *  `why` stays. */
-void hf_handshake_name_certificate(const mbedtls_ssl_context *ssl, struct hf_why *why);
+bool hf_handshake_name_certificate(const mbedtls_ssl_context *ssl, struct hf_why *why);
 
 /** In a verify callback at depth 0: is `crt` the first certificate that the server sent? Mbed TLS leaves
- *  out one with an unknown signature algorithm and verifies the next one in its place. */
+ *  out one with an unknown signature algorithm and verifies the next one in its place, or an empty one. */
 bool hf_handshake_has_leaf(const mbedtls_ssl_context *ssl, const mbedtls_x509_crt *crt);
 
 /** The name of the cipher suite that was agreed on, from the server's first answer on; static. */

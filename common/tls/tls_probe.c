@@ -15,6 +15,7 @@ struct session {
     struct hf_chain chain;
     struct hf_why failure; /* of taking the chain down */
     bool is_refused;       /* by the client */
+    bool is_unusable;      /* a certificate cannot be read, or is not supported */
 };
 
 static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
@@ -40,7 +41,7 @@ static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     if (depth != 0)
         return 0;
     if (!hf_handshake_has_leaf(&s->ssl, crt)) {
-        hf_handshake_name_certificate(&s->ssl, &s->failure);
+        s->is_unusable = hf_handshake_name_certificate(&s->ssl, &s->failure);
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     }
     for (const mbedtls_x509_crt *sent = crt; sent != NULL; sent = sent->next)
@@ -86,8 +87,9 @@ static enum hf_err shake_hands(struct session *s, struct hf_tls_probe_result *ou
     while (err == HF_OK && (code = mbedtls_ssl_handshake(&s->ssl)) != 0) {
         err = s->transport->wait(s->transport->ctx, code, &end);
         if (err == HF_E_TLS)
-            hf_handshake_name_certificate(&s->ssl, &end);
+            s->is_unusable = s->is_unusable || hf_handshake_name_certificate(&s->ssl, &end);
     }
+    out->is_unusable = s->is_unusable;
     if (s->failure.code != HF_OK)
         return hf_fail(why, s->failure.code, "%s", s->failure.text);
     if (s->is_refused)

@@ -48,6 +48,9 @@ struct hf_tls_probe_result {
     /* Why the handshake did not come to its end although the server has proved its key, as when it
      * wants a certificate from the client; empty when it did. */
     char ending[HF_WHY_MAX];
+    /* The one field that is written without such a proof, too: a certificate of the server cannot be read, or
+     * is not supported, so that the handshake failed. */
+    bool is_unusable;
 };
 
 /**

@@ -61,8 +61,10 @@ class Authority:
         key_bits=None,
         usage=ExtendedKeyUsageOID.SERVER_AUTH,
         key_usage=None,
+        signer=None,
     ):
-        """A server certificate for DNS names and addresses; returns (certificate, key)."""
+        """A server certificate for DNS names and addresses; returns (certificate, key). `signer`: an Ed25519 key,
+        instead of that of the CA."""
         key = (
             rsa.generate_private_key(65537, key_bits)
             if key_bits
@@ -82,7 +84,7 @@ class Authority:
         )
         if key_usage:
             builder = builder.add_extension(key_usage, critical=True)
-        return builder.sign(self.key, hashes.SHA256()), key
+        return builder.sign(signer or self.key, None if signer else hashes.SHA256()), key
 
 
 def general_name(text):

@@ -10,7 +10,7 @@ import time
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 import ctl
@@ -24,9 +24,9 @@ from test_probe import free_port, s_server
 NEW = {"start": NOW - 20 * DAY, "end": NOW + 60 * DAY}
 
 
-def server_files(folder, name, issuer, *chain, names=("localhost", "127.0.0.1"), bits=None):
+def server_files(folder, name, issuer, *chain, names=("localhost", "127.0.0.1"), bits=None, signer=None):
     """Certificate with its chain, and key, as files."""
-    cert, key = issuer.leaf(*names, key_bits=bits, **NEW)
+    cert, key = issuer.leaf(*names, key_bits=bits, signer=signer, **NEW)
     net_pki.write_pem(folder / f"{name}.pem.chain", *chain)
     return (net_pki.write_pem(folder / f"{name}.pem", cert, *chain),
             net_pki.write_key(folder / f"{name}.tmpkey", key))
@@ -87,7 +87,7 @@ def test_an_ecc_chain_that_the_bundle_does_not_reach(p, a, r, tmp_path):
     assert codes(missing) == ["endpoint-anchor-missing"] and missing["errors"] == 1
     sentence = only(missing, "endpoint-anchor-missing")["sentence"]
     assert sentence.startswith(f"tls://localhost:{port} shows a chain (TLS 1.3, TLS 1.2) that devices refuse")
-    assert sentence.endswith('no trust anchor for issuer "O=Holdfast Test, CN=Root A"')
+    assert ': no trust anchor for issuer "O=Holdfast Test, CN=Root A", and the server sent no' in sentence
     assert codes(added) == []
     assert kinds(added) == [("ecc", "TLS 1.3, TLS 1.2"), ("rsa", "TLS 1.3, TLS 1.2")]
     assert added["endpoints"]["silent"] == []
@@ -318,6 +318,21 @@ def test_a_certificate_for_another_name(p, a, tmp_path):
         assert codes(ask(p, server.replace("localhost", "127.0.0.1"))) == ["endpoint-anchor-missing"]
 
 
+@pytest.mark.parametrize("option", ["-tls1_2", "-tls1_3"])
+def test_a_certificate_that_no_device_accepts(p, a, tmp_path, option):
+    """Also when it was saved, and is judged later."""
+    saved = tmp_path / "saved"
+    files = server_files(tmp_path, "s", a, signer=ed25519.Ed25519PrivateKey.generate())
+    p.add(a.file)
+    with s_server(*files, option) as server:
+        live = ask(p, server, options=["--save-chains", saved])
+    assert codes(live) == ["endpoint-refused"] and live["endpoints"]["silent"][0]["refused"]
+    sentence = only(live, "endpoint-refused")["sentence"]
+    assert sentence.startswith("it was asked and showed a chain that no device accepts: ")
+    assert "Holdfast cannot use its signature algorithm Ed25519" in sentence
+    assert judged(report("--repo", p.repo, "--endpoints", saved / "endpoints.txt")) == judged(live)
+
+
 def test_unproved_and_silent_endpoints_satisfy_nothing(p, a, r, tmp_path):
     """The warning that a profile is unchecked stays, although a chain was shown."""
     p.add("--derive", "ecc", a.file, r.file)
@@ -459,8 +474,8 @@ def test_lines_may_end_as_they_do_elsewhere(p, a, tmp_path):
     (tmp_path / "list").write_bytes("silent x überlastet\r\nsilent y\r\n".encode())
     found = report("--repo", p.repo, "--endpoints", tmp_path / "list")
     assert found["endpoints"]["silent"] == [
-        {"name": "x", "why": "überlastet"},
-        {"name": "y", "why": "no reason given"}]
+        {"name": "x", "why": "überlastet", "refused": False},
+        {"name": "y", "why": "no reason given", "refused": False}]
 
 
 def test_a_file_whose_name_is_no_text(p, a, tmp_path):

@@ -512,7 +512,7 @@ def test_server_ca_is_trusted_beside_the_store(trusted, other):
             expected = [of(b"hello")] * 2
             assert fetched(*urls, store=trusted.store, server_ca=other.store) == expected
             assert fetched(*urls, store=other.store, server_ca=trusted.store) == expected
-            says = 'no trust anchor for issuer "O=Holdfast Test, CN=Trusted Root"'
+            says = 'no usable trust anchor for issuer "O=Holdfast Test, CN=Trusted Root"'
             refused("untrusted", urls[0], says=says, server_ca=other.store)
 
 
@@ -602,7 +602,7 @@ def test_expired_anchor_of_the_right_name(trusted):
 def test_weak_key(trusted):
     context = trusted.context("localhost", key_bits=1024)
     with RawServer(answer(), tls=context) as s:
-        refused("untrusted", s.url(host="localhost"), says="a key that is too", store=trusted.store)
+        refused("untrusted", s.url(host="localhost"), says="RSA key of 1024 bits (expected", store=trusted.store)
         assert s.requests == []
 
 
@@ -620,7 +620,7 @@ def test_key_that_may_not_sign_is_none_of_a_server(trusted):
         "localhost", version=ssl.TLSVersion.TLSv1_3, key_usage=net_pki.AGREEMENT_ONLY
     )
     with RawServer(answer(), tls=context) as s:
-        says = "its keyUsage does not allow what it was used for"
+        says = "its keyUsage lacks digitalSignature, which the key exchange needs"
         refused("untrusted", s.url(host="localhost"), says=says, store=trusted.store)
         assert s.requests == []
 
@@ -722,7 +722,7 @@ def test_proxy_does_not_make_a_server_trusted(trusted, other):
         target = f"far.example:{s.port}"
         with Proxy({target: ("127.0.0.1", s.port)}) as p:
             env = {"https_proxy": f"127.0.0.1:{p.port}"}
-            says = "no trust anchor"
+            says = "no usable trust anchor"
             refused("untrusted", f"https://{target}/", says=says, env=env, store=trusted.store)
 
 

@@ -279,14 +279,15 @@ def odd_leaf(what):
 ODD_LEAVES = ["signature algorithm Ed25519"]
 
 
+@pytest.mark.parametrize("chain", [None, []], ids=["with its issuer", "alone"])
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 @pytest.mark.parametrize("what", ODD_LEAVES)
-def test_server_certificate_that_is_not_supported_is_named(what, version, server):
+def test_server_certificate_that_is_not_supported_is_named(what, version, chain, server):
     other = Server.__new__(Server)
     other.folder = server.folder
     other.cert, key, other.middle = odd_leaf(what)
     other.key_file = net_pki.write_key(server.folder / "odd.key", key)
-    code, _, err = other.probe(pem(server.ca.cert), version=version)
+    code, _, err = other.probe(pem(server.ca.cert), version=version, chain=chain)
     assert code == 1 and "the server's certificate cannot be used: " in err
     assert "CN=localhost" in err and f"Holdfast cannot use its {what}; supported are RSA" in err, err
 

@@ -199,7 +199,8 @@ def test_a_root_with_critical_name_constraints_is_one_for_its_names(publisher, d
                               "--state", device.state)
         assert probe.code == (0 if is_permitted else 1), probe.out + probe.err
         if not is_permitted:
-            programs.says(probe.err, "Constrained Root", host, "is not one that", "(name constraints)")
+            programs.says(probe.err, "Constrained Root", host, "is not one that",
+                          "(its name constraints do not permit it)")
 
 
 def test_probe_says_when_nobody_is_there(world):

@@ -85,9 +85,10 @@ def test_a_missing_root_does(processes, folder, publisher, world, make):
 
 @pytest.mark.parametrize("critical, reason", [
     (pki.net_pki.x509.NameConstraints([pki.net_pki.general_name("a.test")], None),
-     'its name "device.test" is not one that "O=Holdfast Test, CN=ECC Root" may issue for (name constraints)'),
+     'its name "device.test" is not one that "O=Holdfast Test, CN=ECC Root" may issue for (its name constraints do not '
+     "permit it)"),
     (pki.net_pki.x509.PolicyConstraints(0, None),
-     "a CA above it requires a certificate policy that the chain has not"),
+     "a CA above it requires a certificate policy that the chain does not have"),
 ])
 def test_a_root_of_the_same_key_with_other_limits_does(processes, folder, publisher, world, make, critical, reason):
     server = OpensslServer(processes, *world.by_ecc)

@@ -130,10 +130,11 @@ static void damaged_where_it_still_parses_it_is_refused_all_the_same(void **stat
     replay_append_roots(&damaged, REPLAY_CAS(replay_ca(r, "CN=Sound Root", FAR_S)));
     replay_publish(r, 1, &damaged);
     device_remember(r->d);
-    CHECK_REFUSED(replay_update(r), HF_E_POLICY, &r->d->why,
-                  "the anchor \"CN=Pool Root\" does not accept it: certificate 0 "
-                  "\"CN=device.example\": no trust anchor for issuer \"CN=Pool Root\" (the trust "
-                  "anchor of that name expired on 2021-04-15)");
+    CHECK_REFUSED(
+        replay_update(r), HF_E_POLICY, &r->d->why,
+        "the anchor \"CN=Pool Root\" does not accept it: certificate 0 "
+        "\"CN=device.example\": no usable trust anchor for issuer \"CN=Pool Root\" (the trust "
+        "anchor of that name expired on 2021-04-15)");
     assert_true(fake_state_same_bundles(&r->d->before, &r->d->fake.store.state));
     assert_int_equal(replay_connect(r, cast.home), 0);
     hf_buf_free(&damaged);

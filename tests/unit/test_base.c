@@ -45,7 +45,11 @@ static void a_long_sentence_is_cut_and_stays_valid_text(void **state)
     text[sizeof text - 1] = '\0';
     (void)hf_fail(&why, HF_E_FORMAT, "%s", text);
     assert_int_equal(strlen(why.text), HF_WHY_MAX - 1);
-    assert_string_equal(why.text + HF_WHY_MAX - 4, "a??");
+    assert_string_equal(why.text + HF_WHY_MAX - 5, "a…");
+    memset(text, 'a', sizeof text);
+    memcpy(text + HF_WHY_MAX - 20, ", `openssl s_client`", 20);
+    (void)hf_fail(&why, HF_E_FORMAT, "%.*s", HF_WHY_MAX + 1, text);
+    assert_string_equal(why.text + HF_WHY_MAX - 20, ", `openssl …");
 }
 
 static void every_error_has_a_name_of_its_own(void **state)

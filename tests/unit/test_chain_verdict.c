@@ -15,6 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define OID(text)                                                                                  \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
+
 /* ---- the captured chains ------------------------------------------------------------------------ */
 
 #define MAX_FILE (64 * 1024)
@@ -298,8 +303,11 @@ static void missing_intermediate_is_told(void **state)
     struct fixture *f = *state;
 
     f->chain.n_certs = 1;
-    check_faults(f, "a.example",
-                 "certificate 0 \"CN=leaf\": no trust anchor for issuer \"CN=Middle\"");
+    check_faults(
+        f, "a.example",
+        "certificate 0 \"CN=leaf\": no trust anchor for issuer \"CN=Middle\", and the server "
+        "sent no readable certificate of that name; if it is an intermediate, let the "
+        "server send it");
     f->chain.n_certs = 2;
 }
 
@@ -310,10 +318,11 @@ static void distrust_goes_by_the_leaf(void **state)
     swap_in(f, pki_day(2025, 5, 2), pki_day(2040, 1, 1));
     check_valid(f, "a.example");
     swap_in(f, pki_day(2025, 4, 30), pki_day(2040, 1, 1));
-    check_faults(f, "a.example",
-                 "certificate 1 \"CN=Middle\": no trust anchor for issuer \"CN=Root\" (the trust "
-                 "anchor of that name is distrusted for server certificates issued after "
-                 "2025-04-30T00:00:00Z)");
+    check_faults(
+        f, "a.example",
+        "certificate 1 \"CN=Middle\": no usable trust anchor for issuer \"CN=Root\" (the trust "
+        "anchor of that name is distrusted for server certificates issued after "
+        "2025-04-30T00:00:00Z)");
 }
 
 static void expired_anchor_is_told(void **state)
@@ -321,9 +330,10 @@ static void expired_anchor_is_told(void **state)
     struct fixture *f = *state;
 
     swap_in(f, INT64_MIN, pki_day(2025, 5, 30));
-    check_faults(f, "a.example",
-                 "certificate 1 \"CN=Middle\": no trust anchor for issuer \"CN=Root\" (the trust "
-                 "anchor of that name expired on 2025-05-30)");
+    check_faults(
+        f, "a.example",
+        "certificate 1 \"CN=Middle\": no usable trust anchor for issuer \"CN=Root\" (the trust "
+        "anchor of that name expired on 2025-05-30)");
 }
 
 static void namesake_of_the_anchor_is_told(void **state)
@@ -335,9 +345,10 @@ static void namesake_of_the_anchor_is_told(void **state)
     hf_buf_free(&f->root);
     pki_root("CN=Root", &other, &f->root);
     swap_in(f, INT64_MIN, pki_day(2040, 1, 1));
-    check_faults(f, "a.example",
-                 "certificate 1 \"CN=Middle\": no trust anchor for issuer \"CN=Root\" (the trust "
-                 "anchor of that name has a key with which the signature does not verify)");
+    check_faults(
+        f, "a.example",
+        "certificate 1 \"CN=Middle\": no usable trust anchor for issuer \"CN=Root\" (the trust "
+        "anchor of that name has a key with which the signature does not verify)");
     pki_key_free(&other);
 }
 
@@ -395,49 +406,181 @@ static void key_usage_is_that_of_the_handshake(void **state)
 {
     static const struct {
         unsigned allowed, asked;
-        bool is_valid;
+        const char *lacks;
     } cases[] = {
-        {MBEDTLS_X509_KU_DIGITAL_SIGNATURE, 0, true},
-        {MBEDTLS_X509_KU_KEY_AGREEMENT, 0, false},
-        {MBEDTLS_X509_KU_KEY_ENCIPHERMENT, 0, false},
-        {MBEDTLS_X509_KU_KEY_ENCIPHERMENT, MBEDTLS_X509_KU_KEY_ENCIPHERMENT, true},
-        {MBEDTLS_X509_KU_DIGITAL_SIGNATURE, MBEDTLS_X509_KU_KEY_ENCIPHERMENT, false},
+        {MBEDTLS_X509_KU_DIGITAL_SIGNATURE, 0, NULL},
+        {MBEDTLS_X509_KU_KEY_AGREEMENT, 0, "digitalSignature"},
+        {MBEDTLS_X509_KU_KEY_ENCIPHERMENT, 0, "digitalSignature"},
+        {MBEDTLS_X509_KU_KEY_ENCIPHERMENT, MBEDTLS_X509_KU_KEY_ENCIPHERMENT, NULL},
+        {MBEDTLS_X509_KU_DIGITAL_SIGNATURE, MBEDTLS_X509_KU_KEY_ENCIPHERMENT, "keyEncipherment"},
     };
     struct fixture *f = *state;
     struct hf_chain kept = f->chain;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         f->chain = chain_for_usage(f, cases[i].allowed, cases[i].asked);
-        if (cases[i].is_valid)
+        if (cases[i].lacks == NULL) {
             check_valid(f, "a.example");
-        else
-            check_faults(f, "a.example",
-                         "certificate 0 \"CN=leaf\": its keyUsage does not allow what it was used "
-                         "for");
+        } else {
+            char faults[HF_WHY_MAX];
+            (void)
+                snprintf(faults, sizeof faults,
+                         "certificate 0 \"CN=leaf\": its keyUsage lacks %s, which the key exchange "
+                         "needs",
+                         cases[i].lacks);
+            check_faults(f, "a.example", faults);
+        }
         hf_chain_free(&f->chain);
     }
     f->chain = kept;
 }
 
-static void common_name_is_no_address(void **state)
+/* What is said of a leaf's names: those of the certificate, then the verdict for `host`. */
+static void names_that_do_not_count_are_told(void **state)
 {
+    static const struct {
+        const char *subject, *dns_name, *uri, *host, *names, *fault;
+    } rows[] = {
+        {"CN=192.0.2.1", NULL, NULL, "192.0.2.1", "",
+         "it has no IP address 192.0.2.1 in its subjectAltName (only as a name)"},
+        {"CN=a.example", NULL, NULL, "a.example", "",
+         "it has the name a.example only as its common name, not in a subjectAltName "
+         "(`--common-names`, or `hf_trust_store_accept_common_names` in an application, accepts "
+         "that of "
+         "old private servers)"},
+        {"CN=a.example", NULL, NULL, "b.example", "",
+         "issued for no DNS name or address, not for b.example"},
+        {"CN=a.example", NULL, "https://a.example", "a.example", "",
+         "issued for no DNS name or address, not for a.example"},
+        {"CN=leaf", "*.com", NULL, "pumps.com", "*.com",
+         "issued for *.com, not for pumps.com (a wildcard needs at least two labels behind it)"},
+        {"CN=leaf", "F*.pumps.example", NULL, "foo.pumps.example", "F*.pumps.example",
+         "issued for F*.pumps.example, not for foo.pumps.example (a wildcard must be the whole "
+         "leftmost label)"},
+        {"CN=leaf", "*.pumps.example", NULL, "a.b.pumps.example.", "*.pumps.example",
+         "issued for *.pumps.example, not for a.b.pumps.example. (a wildcard stands for exactly "
+         "one "
+         "label)"},
+        {"CN=leaf", "*.pumps.example", NULL, "pumps.example", "*.pumps.example",
+         "issued for *.pumps.example, not for pumps.example"},
+    };
     struct fixture *f = *state;
     struct hf_chain kept = f->chain;
-    struct hf_buf leaf = {0};
 
-    f->chain = (struct hf_chain){0};
-    pki_issue(&(struct pki_cert){.subject = "CN=192.0.2.1",
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct hf_buf leaf = {0}, uri = {0}, names = {0};
+        struct hf_chain_verdict v;
+        char faults[HF_WHY_MAX];
+        struct pki_cert cert = {.subject = rows[i].subject,
+                                .key = &f->leaf_key,
+                                .issuer = "CN=Root",
+                                .issuer_key = &f->root_key,
+                                .dns_name = rows[i].dns_name};
+
+        if (rows[i].uri != NULL) {
+            pki_put(&uri, HF_DER_CONTEXT | HF_NAME_URI, hf_bytes_of_text(rows[i].uri));
+            pki_put(&names, HF_DER_SEQUENCE, hf_buf_bytes(&uri));
+            cert.extensions[0] = (struct pki_extension){{(const uint8_t *)
+                                                             MBEDTLS_OID_SUBJECT_ALT_NAME,
+                                                         sizeof MBEDTLS_OID_SUBJECT_ALT_NAME - 1},
+                                                        false,
+                                                        hf_buf_bytes(&names)};
+        }
+        pki_issue(&cert, &leaf);
+        f->chain = (struct hf_chain){0};
+        CHECK_OK(hf_chain_add(&f->chain, hf_buf_bytes(&leaf), NULL));
+        CHECK_OK(hf_trust_store_judge(f->store, &f->chain, rows[i].host, INT64_MIN, &v, NULL));
+        assert_string_equal(v.certs[0].names, rows[i].names);
+        hf_chain_verdict_free(&v);
+        (void)snprintf(faults, sizeof faults, "certificate 0 \"%s\": %s", rows[i].subject,
+                       rows[i].fault);
+        check_faults(f, rows[i].host, faults);
+        hf_chain_free(&f->chain);
+        hf_buf_free(&leaf);
+        hf_buf_free(&uri);
+        hf_buf_free(&names);
+    }
+    f->chain = kept;
+}
+
+static void excluded_name_is_told_with_its_subtree(void **state)
+{
+    static const uint8_t subtree[] = {192, 0, 2, 0, 255, 255, 255, 0};
+    static const uint8_t address[] = {192, 0, 2, 1};
+    struct fixture *f = *state;
+    struct hf_chain kept = f->chain;
+    struct hf_buf base = {0}, bases = {0}, lists = {0}, constraints = {0}, name = {0}, names = {0},
+                  leaf = {0};
+
+    pki_put(&base, HF_DER_CONTEXT | HF_NAME_ADDRESS, (struct hf_bytes){subtree, sizeof subtree});
+    pki_put(&bases, HF_DER_SEQUENCE, hf_buf_bytes(&base));
+    pki_put(&lists, HF_DER_CONTEXT | HF_DER_CONSTRUCTED | 1, hf_buf_bytes(&bases));
+    pki_put(&constraints, HF_DER_SEQUENCE, hf_buf_bytes(&lists));
+    pki_put(&name, HF_DER_CONTEXT | HF_NAME_ADDRESS, (struct hf_bytes){address, sizeof address});
+    pki_put(&names, HF_DER_SEQUENCE, hf_buf_bytes(&name));
+    hf_buf_free(&f->root);
+    pki_issue(&(struct pki_cert){.subject = "CN=Root",
+                                 .key = &f->root_key,
+                                 .is_ca = true,
+                                 .extensions = {{OID(MBEDTLS_OID_NAME_CONSTRAINTS), true,
+                                                 hf_buf_bytes(&constraints)}}},
+              &f->root);
+    swap_in(f, INT64_MIN, pki_day(2040, 1, 1));
+    pki_issue(&(struct pki_cert){.subject = "CN=leaf",
                                  .key = &f->leaf_key,
                                  .issuer = "CN=Root",
-                                 .issuer_key = &f->root_key},
+                                 .issuer_key = &f->root_key,
+                                 .extensions = {{OID(MBEDTLS_OID_SUBJECT_ALT_NAME), false,
+                                                 hf_buf_bytes(&names)}}},
               &leaf);
+    f->chain = (struct hf_chain){0};
     CHECK_OK(hf_chain_add(&f->chain, hf_buf_bytes(&leaf), NULL));
-    check_faults(f, "192.0.2.1",
-                 "certificate 0 \"CN=192.0.2.1\": it has no IP address 192.0.2.1 in its "
-                 "subjectAltName (only as a name)");
+    check_faults(
+        f, "192.0.2.1",
+        "certificate 0 \"CN=leaf\": its name \"192.0.2.1\" is not one that \"CN=Root\" may "
+        "issue for (its name constraints exclude \"192.0.2.0/255.255.255.0\")");
     hf_chain_free(&f->chain);
-    hf_buf_free(&leaf);
     f->chain = kept;
+    hf_buf_free(&base);
+    hf_buf_free(&bases);
+    hf_buf_free(&lists);
+    hf_buf_free(&constraints);
+    hf_buf_free(&name);
+    hf_buf_free(&names);
+    hf_buf_free(&leaf);
+}
+
+static void root_for_mail_is_named(void **state)
+{
+    struct fixture *f = *state;
+
+    hf_buf_free(&f->root);
+    pki_issue(&(struct pki_cert){.subject = "CN=Root",
+                                 .key = &f->root_key,
+                                 .is_ca = true,
+                                 .extended_usage = OID(MBEDTLS_OID_EMAIL_PROTECTION)},
+              &f->root);
+    swap_in(f, INT64_MIN, pki_day(2040, 1, 1));
+    check_faults(f, "a.example",
+                 "certificate 1 \"CN=Middle\": its trust anchor \"CN=Root\": its extendedKeyUsage "
+                 "does not allow a TLS server");
+}
+
+static void too_many_names_end_at_a_whole_one(void **state)
+{
+    struct hf_buf san = {0};
+    char names[HF_NAMES_TEXT_MAX], name[32];
+
+    (void)state;
+    for (int i = 0; i < 61; i++) {
+        (void)snprintf(name, sizeof name, "pump-%d.example", i);
+        pki_put(&san, HF_DER_CONTEXT | HF_NAME_DNS, hf_bytes_of_text(name));
+    }
+    const struct hf_certificate cert = {.alt_names = hf_buf_bytes(&san)};
+    hf_words_names(&cert, false, names);
+    assert_non_null(strstr(names, "pump-20.example, pump-21.example, …"));
+    assert_string_equal(names + strlen(names) - strlen(", …"), ", …");
+    hf_buf_free(&san);
 }
 
 static void ipv6_addresses_are_short(void **state)
@@ -462,7 +605,7 @@ static void ipv6_addresses_are_short(void **state)
         char names[HF_NAMES_TEXT_MAX];
 
         memcpy(san + 2, cases[i].address, sizeof cases[i].address);
-        hf_words_names(&cert, names);
+        hf_words_names(&cert, false, names);
         assert_string_equal(names, cases[i].text);
     }
 }
@@ -514,7 +657,10 @@ int main(void)
         WITH_PKI(clock_before_the_leaf_is_told),
         WITH_PKI(root_that_is_sent_along_does_no_harm),
         WITH_PKI(key_usage_is_that_of_the_handshake),
-        WITH_PKI(common_name_is_no_address),
+        WITH_PKI(names_that_do_not_count_are_told),
+        WITH_PKI(excluded_name_is_told_with_its_subtree),
+        WITH_PKI(root_for_mail_is_named),
+        cmocka_unit_test(too_many_names_end_at_a_whole_one),
         cmocka_unit_test(ipv6_addresses_are_short),
         WITH_PKI(no_certificate_and_garbage_are_refused),
     };

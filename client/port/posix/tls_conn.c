@@ -75,7 +75,7 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     if (depth != 0)
         return 0;
     if (!hf_handshake_has_leaf(&conn->ssl, crt)) {
-        hf_handshake_name_certificate(&conn->ssl, &why);
+        (void)hf_handshake_name_certificate(&conn->ssl, &why);
         (void)snprintf(conn->faults, sizeof conn->faults, "%s", why.text);
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     }

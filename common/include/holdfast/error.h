@@ -45,7 +45,7 @@ enum hf_err {
     HF_E_POSTPONED,    /* not now, and nothing is wrong: it goes on by itself at a later check */
 };
 
-#define HF_WHY_MAX 640 /* bytes of a sentence, its NUL included; longer ones are cut */
+#define HF_WHY_MAX 640 /* bytes of a sentence, its NUL included; longer ones end in "…" */
 
 struct hf_why {
     enum hf_err code;

@@ -14,10 +14,14 @@ enum hf_err hf_lint_answers(const struct hf_lint_endpoints *endpoints, struct hf
 {
     for (size_t i = 0; i < endpoints->n_silences; i++) {
         const struct hf_lint_silence *silence = &endpoints->silences[i];
-        HF_TRY(hf_findings_add(out, HF_LINT_ENDPOINT_SILENT, silence->name, why,
-                               "it was asked and showed no chain, which says nothing about this "
-                               "bundle: %s",
-                               silence->why));
+        HF_TRY(silence->is_refused
+                   ? hf_findings_add(out, HF_LINT_ENDPOINT_REFUSED, silence->name, why,
+                                     "it was asked and showed a chain that no device accepts: %s",
+                                     silence->why)
+                   : hf_findings_add(out, HF_LINT_ENDPOINT_SILENT, silence->name, why,
+                                     "it was asked and showed no chain, which says nothing about "
+                                     "this bundle: %s",
+                                     silence->why));
     }
     for (size_t i = 0; i < endpoints->n_chains; i++) {
         const struct hf_lint_chain *chain = endpoints->chains[i];
@@ -81,6 +85,7 @@ static const struct hf_field chain_fields[] = {
 static const struct hf_field silence_fields[] = {
     {"name", HF_FIELD_TEXT, offsetof(struct hf_lint_silence, name)},
     {"why", HF_FIELD_TEXT, offsetof(struct hf_lint_silence, why)},
+    {"refused", HF_FIELD_FLAG, offsetof(struct hf_lint_silence, is_refused)},
     {0},
 };
 
@@ -155,7 +160,8 @@ enum hf_err hf_lint_endpoints_save(const struct hf_lint_endpoints *endpoints, co
         err = save_chain(&undo, dir, endpoints->chains[i], i + 1, &list, why);
     for (size_t i = 0; err == HF_OK && i < endpoints->n_silences; i++) {
         const struct hf_lint_silence *silence = &endpoints->silences[i];
-        if (hf_buf_printf(&list, "silent %s %s\n", silence->name, silence->why) != HF_OK)
+        if (hf_buf_printf(&list, "%s %s %s\n", silence->is_refused ? "refused" : "silent",
+                          silence->name, silence->why) != HF_OK)
             err = hf_fail(why, HF_E_MEMORY, "out of memory for what endpoints show");
     }
     if (err == HF_OK)

@@ -137,14 +137,14 @@ enum hf_err hf_lint_endpoints_add_take(struct hf_lint_endpoints *e, struct hf_li
 }
 
 enum hf_err hf_lint_endpoints_add_silence(struct hf_lint_endpoints *e, const char *name,
-                                          const char *reason, struct hf_why *why)
+                                          const char *reason, bool is_refused, struct hf_why *why)
 {
     struct hf_lint_silence *more = realloc(e->silences, (e->n_silences + 1) * sizeof *more);
     if (more == NULL)
         return no_memory(why);
     e->silences = more;
     struct hf_lint_silence *silence = &more[e->n_silences++];
-    *silence = (struct hf_lint_silence){strdup(name), strdup(reason)};
+    *silence = (struct hf_lint_silence){strdup(name), strdup(reason), is_refused};
     return silence->name == NULL || silence->why == NULL ? no_memory(why) : HF_OK;
 }
 
@@ -265,13 +265,15 @@ static enum hf_err take_line(const struct reading *r, char *line, struct hf_why 
     if (kind == NULL || kind[0] == '#')
         return HF_OK;
     const char *name = next_word(&line);
-    bool is_silent = strcmp(kind, "silent") == 0, is_unproved = strcmp(kind, "unproved") == 0;
+    bool is_refused = strcmp(kind, "refused") == 0;
+    bool is_silent = is_refused || strcmp(kind, "silent") == 0,
+         is_unproved = strcmp(kind, "unproved") == 0;
     bool is_devices = strcmp(kind, "device") == 0, is_endpoint = strcmp(kind, "endpoint") == 0;
     bool is_shown = strcmp(kind, "shown") == 0;
     const char *source = is_silent ? NULL : next_word(&line);
     const char *reason = line != NULL && line[0] != '\0' ? line : "no reason given";
     if (is_silent && name != NULL)
-        return hf_lint_endpoints_add_silence(r->endpoints, name, reason, why);
+        return hf_lint_endpoints_add_silence(r->endpoints, name, reason, is_refused, why);
     if (is_unproved && source != NULL)
         return take_file(r, name, source, false, reason, NULL, why);
     const char *host = is_shown ? next_word(&line) : NULL;

@@ -54,6 +54,7 @@ void hf_lint_chain_free(struct hf_lint_chain *chain);
  *     shown    NAME CHAIN.pem HOST
  *     unproved NAME CHAIN.pem WHY
  *     silent   NAME WHY
+ *     refused  NAME WHY
  */
 
 #define HF_LINT_CHAINS_MAX 256
@@ -63,8 +64,9 @@ void hf_lint_chain_free(struct hf_lint_chain *chain);
 
 /* A server that showed nothing, or nothing for one kind of key. */
 struct hf_lint_silence {
-    char *name; /* of the endpoint; owned */
-    char *why;  /* owned */
+    char *name;      /* of the endpoint; owned */
+    char *why;       /* owned */
+    bool is_refused; /* it showed a certificate that no device can use */
 };
 
 struct hf_lint_live {
@@ -109,9 +111,9 @@ HF_MUST_USE enum hf_err hf_lint_endpoints_add_take(struct hf_lint_endpoints *end
                                                    struct hf_lint_chain *chain, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_lint_endpoints_add_silence(struct hf_lint_endpoints *endpoints,
                                                       const char *name, const char *reason,
-                                                      struct hf_why *why);
+                                                      bool is_refused, struct hf_why *why);
 
-/** A warning for each server that is silent, and for each chain that is no evidence. HF_E_MEMORY. */
+/** An error for each server with a certificate that no device can use, a warning for each that is silent, and for each chain that is no evidence. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_lint_answers(const struct hf_lint_endpoints *endpoints,
                                         struct hf_findings *out, struct hf_why *why);
 

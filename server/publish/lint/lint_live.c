@@ -5,6 +5,7 @@
  */
 #include "server/publish/lint/lint_endpoints.h"
 
+#include "common/base/plaintext.h"
 #include "common/os/clock.h"
 #include "common/os/tls_io.h"
 #include "common/tls/tls_probe.h"
@@ -107,23 +108,23 @@ static enum hf_err add_chain(struct hf_lint_endpoints *endpoints, const struct h
         if (i < index)
             return HF_OK; /* it was added then */
         has_chain_proof = has_chain_proof || answers[i].seen.has_chain_proof;
-        hf_words_append(versions, sizeof versions, "%s%s", versions[0] == '\0' ? "" : ", ",
-                        offers[i].version_text);
+        hf_text_append(versions, sizeof versions, "%s%s", versions[0] == '\0' ? "" : ", ",
+                       offers[i].version_text);
     }
     enum hf_err err = hf_lint_chain_new(live->name, versions, live->url.peer.host, &seen->chain,
                                         &chain, &reason);
     if (err == HF_E_MEMORY)
         return hf_fail(why, err, "%s", reason.text);
     if (err != HF_OK) {
-        hf_words_append(text, sizeof text, "the chain that it shows cannot be read: %s",
-                        reason.text);
-        return hf_lint_endpoints_add_silence(endpoints, live->name, text, why);
+        hf_text_append(text, sizeof text, "the chain that it shows cannot be read: %s",
+                       reason.text);
+        return hf_lint_endpoints_add_silence(endpoints, live->name, text, err == HF_E_POLICY, why);
     }
     chain->is_live = true;
     if (!has_chain_proof) {
-        hf_words_append(text, sizeof text,
-                        "TLS 1.2 proves a chain at its very end only, which did not come: %s",
-                        seen->ending);
+        hf_text_append(text, sizeof text,
+                       "TLS 1.2 proves a chain at its very end only, which did not come: %s",
+                       seen->ending);
         chain->doubt = strdup(text);
         if (chain->doubt == NULL) {
             hf_lint_chain_free(chain);
@@ -141,6 +142,7 @@ static enum hf_err note_silence(struct hf_lint_endpoints *endpoints,
                                 struct hf_why *why)
 {
     char text[HF_WHY_MAX] = "";
+    bool is_refused = false;
 
     for (size_t i = 0; i < N_OFFERS; i++) {
         const struct hf_why *silence = &answers[i].silence;
@@ -150,16 +152,18 @@ static enum hf_err note_silence(struct hf_lint_endpoints *endpoints,
         if (silence->code == HF_OK)
             return HF_OK;
         /* A TLS alert says that there is no such key; without one, it is unknown. */
-        if (keys != HF_TLS_KEYS_ANY && silence->code == HF_E_TLS)
+        if (keys != HF_TLS_KEYS_ANY && silence->code == HF_E_TLS && !answers[i].seen.is_unusable)
             continue;
+        is_refused = is_refused || answers[i].seen.is_unusable;
         for (size_t k = 0; k < i; k++)
             is_repeated = is_repeated || strcmp(answers[k].silence.text, silence->text) == 0;
         if (!is_repeated)
-            hf_words_append(text, sizeof text, "%s%s with %s: %s", text[0] == '\0' ? "" : "; ",
-                            offers[i].version_text, offers[i].keys_text, silence->text);
+            hf_text_append(text, sizeof text, "%s%s with %s: %s", text[0] == '\0' ? "" : "; ",
+                           offers[i].version_text, offers[i].keys_text, silence->text);
     }
-    return text[0] == '\0' ? HF_OK
-                           : hf_lint_endpoints_add_silence(endpoints, live->name, text, why);
+    return text[0] == '\0'
+               ? HF_OK
+               : hf_lint_endpoints_add_silence(endpoints, live->name, text, is_refused, why);
 }
 
 /* HF_E_MEMORY, HF_E_LIMIT. */
