@@ -105,23 +105,25 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
                      const struct hf_why *why)
 {
     struct loop *loop = ctx;
+    const char *warning = result->lost[0] != '\0' ? result->lost : result->refused;
+    bool has_warning = warning[0] != '\0';
 
     is_checking = 0;
     hold_poke(false);
     fprintf(stderr, "%s ", hf_agent_time(time(NULL)).text);
     if (err == HF_OK) {
         char line[HF_AGENT_RESULT_MAX];
-        bool has_lost = result->lost[0] != '\0';
         hf_agent_format_result(hf_posix_config(loop->posix), result, line);
         fputs(line, stderr);
-        if (has_lost)
-            fprintf(stderr, " (warning: %s)", result->lost);
-        notify_status(has_lost ? "the last check succeeded; warning: " : "the last check succeeded",
-                      result->lost);
+        notify_status(has_warning ? "the last check succeeded; warning: "
+                                  : "the last check succeeded",
+                      warning);
     } else {
         fprintf(stderr, "%s: %s", err == HF_E_POSTPONED ? "postponed" : "failed", why->text);
         notify_status(err == HF_E_POSTPONED ? "postponed: " : "the last check failed: ", why->text);
     }
+    if (has_warning)
+        fprintf(stderr, " (warning: %s)", warning);
     loop->has_line = true;
 }
 

@@ -82,8 +82,8 @@ static void check_identity(struct health *h, const struct hf_identity_status *id
 static void check_all(struct health *h, const struct hf_status_view *view)
 {
     const struct hf_status *s = &view->status;
-    bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0 ||
-                  strcmp(s->last_outcome, hf_err_name(HF_E_POSTPONED)) == 0;
+    bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0;
+    bool was_postponed = strcmp(s->last_outcome, hf_err_name(HF_E_POSTPONED)) == 0;
 
     check_roots(h, s);
     for (size_t i = 0; i < s->n_warnings; i++) {
@@ -96,9 +96,12 @@ static void check_all(struct health *h, const struct hf_status_view *view)
         add(h, HF_HEALTH_CRITICAL, "the state cannot be written: %s", view->not_writable.text);
     if (s->last_check_s == HF_TIME_NONE)
         add(h, HF_HEALTH_WARNING, "it has never checked for an update");
+    else if (was_postponed)
+        add(h, HF_HEALTH_WARNING, "%s", s->last_text);
     else if (!was_ok)
         add(h, HF_HEALTH_WARNING, "the last check failed: %s", s->last_text);
-    else if (s->now_s - s->last_check_s > SILENT_S)
+    if (s->last_check_s != HF_TIME_NONE && (was_ok || was_postponed) &&
+        s->now_s - s->last_check_s > SILENT_S)
         add(h, HF_HEALTH_WARNING,
             "the last check was %" PRId64 " days ago; is holdfast run running?",
             (s->now_s - s->last_check_s) / HF_DAY_S);
@@ -193,9 +196,11 @@ const struct hf_cli_command hf_cmd_status = {
         "the health of the device in the form of monitoring plugins, with one line that gives the\n"
         "reason:\n"
         "  0 ok\n"
-        "  1 warning   the last check failed, or none was made for two days; a root that an\n"
-        "              endpoint needs, or the last valid root, ends within 90 days; the export or\n"
-        "              the on-swap command failed; the rotation of the certificate failed\n"
+        "  1 warning   the last check failed or was postponed, or none was made for two days; the\n"
+        "              chain of an endpoint is refused; a root that an endpoint needs, or the "
+        "last\n"
+        "              valid root, ends within 90 days; the export or the on-swap command failed;\n"
+        "              the rotation of the certificate failed\n"
         "  2 critical  no valid root; an endpoint has no root any more; metadata has expired; the\n"
         "              state cannot be written; the device's own certificate has expired\n"
         "  3 unknown   the state cannot be read",

@@ -6,8 +6,9 @@ static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err 
                               const struct hf_update_result *result, const char *sentence,
                               struct hf_why *why)
 {
-    bool has_versions = err == HF_OK;
+    bool has_versions = err == HF_OK || err == HF_E_POSTPONED;
     bool has_from = has_versions && result->is_changed && result->from_version >= 0;
+    bool has_to = has_versions && result->to_version >= 0;
     bool is_held = has_versions && result->held_version > 0;
     const char *outcome = "failed";
 
@@ -17,16 +18,19 @@ static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err 
         outcome = "current";
     else if (has_versions)
         outcome = result->is_rolled_back ? "rolled back" : "updated";
-    return hf_json_print_take(
-        json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:o, s:b, s:s?, s:s}", "format", 1, "outcome",
-                  outcome, "set", config != NULL ? config->client.set : NULL, "profile",
-                  config != NULL ? config->client.profile : NULL, "from_version",
-                  has_from ? json_integer(result->from_version) : json_null(), "to_version",
-                  has_versions ? json_integer(result->to_version) : json_null(), "held_version",
-                  is_held ? json_integer(result->held_version) : json_null(), "recovered",
-                  has_versions && result->is_recovered, "error",
-                  has_versions ? NULL : hf_err_name(err), "text", sentence),
-        stdout, why);
+    return hf_json_print_take(json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:o, s:b, s:s?, s:s}",
+                                        "format", 1, "outcome", outcome, "set",
+                                        config != NULL ? config->client.set : NULL, "profile",
+                                        config != NULL ? config->client.profile : NULL,
+                                        "from_version",
+                                        has_from ? json_integer(result->from_version) : json_null(),
+                                        "to_version",
+                                        has_to ? json_integer(result->to_version) : json_null(),
+                                        "held_version",
+                                        is_held ? json_integer(result->held_version) : json_null(),
+                                        "recovered", has_versions && result->is_recovered, "error",
+                                        err == HF_OK ? NULL : hf_err_name(err), "text", sentence),
+                              stdout, why);
 }
 
 static enum hf_err update(struct hf_cli_call *call, struct hf_why *why)
@@ -50,10 +54,10 @@ static enum hf_err update(struct hf_cli_call *call, struct hf_why *why)
         puts(sentence);
     else if (!as_json && err == HF_E_POSTPONED)
         printf("postponed: %s\n", sentence);
-    if (err == HF_OK && result.lost[0] != '\0')
-        fprintf(stderr, "holdfast: warning: %s\n", result.lost);
-    if (err == HF_OK && result.export_fault[0] != '\0')
-        fprintf(stderr, "holdfast: warning: %s\n", result.export_fault);
+    const char *const warnings[] = {result.lost, result.refused, result.export_fault};
+    for (size_t i = 0; i < sizeof warnings / sizeof warnings[0]; i++)
+        if (warnings[i][0] != '\0') /* of a check that succeeded or was postponed */
+            fprintf(stderr, "holdfast: warning: %s\n", warnings[i]);
     hf_posix_close(posix);
     if (err != HF_E_POSTPONED)
         return err;
@@ -86,10 +90,11 @@ const struct hf_cli_command hf_cmd_update = {
         "                                  would be lost with a root that the publisher revokes;\n"
         "                                  after eight checks or a day it is installed anyway\n"
         "Standard error names endpoints that this device does not validate any more since this\n"
-        "update, with the root, and an export that cannot be written (the on-swap command runs\n"
-        "all the same). On failure it has one sentence, and there is no last line. --json prints\n"
-        "one object in all cases. --verbose logs each request with its address, answer and TLS\n"
-        "version, and each file as it is verified.",
+        "update, with the root; endpoints whose chain it refuses and did not refuse before, with\n"
+        "the reason; and an export that cannot be written (the on-swap command runs all the\n"
+        "same). On failure it has one sentence, and there is no last line. --json prints one\n"
+        "object in all cases. --verbose logs each request with its address, answer and TLS\n"
+        "version, each file as it is verified, and each handshake with an endpoint.",
     .examples = "  holdfast update\n"
                 "  holdfast --state ./device update --verbose\n",
     .more_exit_codes = ", 3 postponed",

@@ -136,9 +136,21 @@ static json_t *chains_of(const void *at, const void *ctx)
     return chains;
 }
 
+static json_t *refusal_of(const void *at, const void *ctx)
+{
+    const struct hf_endpoint_status *endpoint = at;
+
+    (void)ctx;
+    if (endpoint->refused_s == HF_TIME_NONE)
+        return json_null();
+    return json_pack("{s:o, s:s}", "seen", hf_json_time(endpoint->refused_s), "text",
+                     endpoint->refused);
+}
+
 static const struct hf_field endpoint_fields[] = {
     {"name", HF_FIELD_CHARS, offsetof(struct hf_endpoint_status, name)},
     {"chains", HF_FIELD_MADE, 0, .make = chains_of},
+    {"refused", HF_FIELD_MADE, 0, .make = refusal_of},
     {0},
 };
 
@@ -432,12 +444,16 @@ static void print_chain(const struct printer *p, const struct hf_chain_status *c
 static void print_endpoint(const struct printer *p, const struct hf_endpoint_status *endpoint)
 {
     const size_t n = sizeof endpoint->chains / sizeof endpoint->chains[0];
-    bool was_seen = false;
+    const bool is_refused = endpoint->refused_s != HF_TIME_NONE;
+    bool was_seen = is_refused;
 
     for (size_t i = 0; i < n; i++)
         was_seen = was_seen || endpoint->chains[i].seen_s != HF_TIME_NONE;
     row(p, "endpoint", "%s%s", endpoint->name,
         was_seen ? "" : ", not seen yet: it was not reached, or no check has looked");
+    if (is_refused)
+        row(p, "", "seen on %s, %srefused%s: %s", hf_agent_time(endpoint->refused_s).text, p->c.red,
+            p->c.off, endpoint->refused);
     for (size_t i = 0; i < n; i++) {
         if (endpoint->chains[i].seen_s != HF_TIME_NONE)
             print_chain(p, &endpoint->chains[i]);

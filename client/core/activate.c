@@ -1,8 +1,9 @@
 /*
  * A candidate becomes the active bundle, and is on trial. The endpoints' evidence, or the application,
- * ends the trial either way; silence makes it longer. What counts is the time that this device is up, so
- * that neither a clock that jumps nor one that stands still ends a trial. A device that wakes, checks and
- * goes off again is hardly ever up; its starts count instead, as for the recovery.
+ * ends the trial either way; silence makes it longer, by a day at most where the bundle before would not
+ * reach the endpoint either. What counts is the time that this device is up, so that neither a clock that
+ * jumps nor one that stands still ends a trial. A device that wakes, checks and goes off again is hardly
+ * ever up; its starts count instead, as for the recovery.
  */
 #include "client/core/report.h"
 
@@ -249,6 +250,7 @@ enum hf_err hf_trial_check(struct hf_client *c, int64_t *rejected, struct hf_why
 {
     struct hf_trial *trial = &c->state.trial;
     struct hf_judgement judgement;
+    char reason[HF_WHY_MAX] = "every endpoint was reached with it";
 
     if (trial->version < 0)
         return HF_OK;
@@ -262,10 +264,15 @@ enum hf_err hf_trial_check(struct hf_client *c, int64_t *rejected, struct hf_why
     }
     HF_TRY(err);
     if (!judgement.is_against) {
-        bool is_long_enough = trial->up_s >= HF_TRIAL_S || trial->n_starts >= HF_TRIAL_STARTS;
-        return judgement.n_silent == 0 && is_long_enough && !c->awaits_confirm
-                   ? confirm(c, "every endpoint was reached with it", why)
-                   : HF_OK;
+        const int64_t least_s = judgement.n_silent == 0 ? HF_TRIAL_S : HF_TRIAL_MOST_S;
+        bool is_long_enough = trial->up_s >= least_s || trial->n_starts >= HF_TRIAL_STARTS;
+        if (judgement.n_silent > judgement.n_undecidable || !is_long_enough || c->awaits_confirm)
+            return HF_OK;
+        if (judgement.n_silent > 0)
+            (void)snprintf(reason, sizeof reason,
+                           "no endpoint was lost by it; it waits no longer for %.500s",
+                           judgement.silent);
+        return confirm(c, reason, why);
     }
     const int64_t version = trial->version;
     err = roll_back(c, judgement.against, &judgement.missing, why);

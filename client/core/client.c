@@ -93,9 +93,11 @@ enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
     for (size_t i = 0; i < config->n_urls && err == HF_OK; i++)
         err = copy_url(c, config->urls[i], why);
     if (err == HF_OK && ports->endpoints.n_endpoints > 0) {
-        c->state.endpoints = calloc(ports->endpoints.n_endpoints * HF_KEY_TYPES,
-                                    sizeof *c->state.endpoints);
-        if (c->state.endpoints == NULL)
+        const size_t n = ports->endpoints.n_endpoints;
+        c->state.endpoints = calloc(n * HF_KEY_TYPES, sizeof *c->state.endpoints);
+        c->state.refusals = calloc(n, sizeof *c->state.refusals);
+        c->verdicts = calloc(n, sizeof *c->verdicts);
+        if (c->state.endpoints == NULL || c->state.refusals == NULL || c->verdicts == NULL)
             err = hf_fail(why, HF_E_MEMORY, "out of memory for %zu endpoints",
                           ports->endpoints.n_endpoints);
     }
@@ -111,6 +113,10 @@ void hf_client_clear(struct hf_client *c)
     c->n_urls = 0;
     free(c->state.endpoints);
     c->state.endpoints = NULL;
+    free(c->state.refusals);
+    c->state.refusals = NULL;
+    free(c->verdicts);
+    c->verdicts = NULL;
     hf_trusted_set_free(&c->trusted);
 }
 
@@ -280,6 +286,8 @@ static void record_check(struct hf_client *c, const struct hf_candidate *cand, e
     enum hf_err err = hf_state_begin(c, &why);
     if (err == HF_OK) {
         err = hf_endpoints_note_losses(c, result->lost, &why);
+        if (err == HF_OK)
+            err = hf_endpoints_note_refusals(c, result->refused, &why);
         if (outcome == HF_OK) {
             success_text(c, result, success);
             text = success;
@@ -315,15 +323,21 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
 
     hf_state_load(client);
     hf_mirrors_begin_check(client);
+    for (size_t i = 0; i < client->ports.endpoints.n_endpoints; i++)
+        client->verdicts[i] = (struct hf_refusal){0};
     enum hf_err err = update(client, &cand, &rejected, &own);
-    if (err == HF_OK) {
+    const bool waits = err == HF_E_POSTPONED;
+    if (err == HF_OK || waits) {
         const int64_t active = cand.has_active && cand.is_active_of_us ? cand.active.version : -1;
         result.is_rolled_back = rejected >= 0;
-        result.is_changed = result.is_rolled_back || !cand.is_active;
+        result.is_changed = result.is_rolled_back || !(cand.is_active || waits);
         result.from_version = result.is_rolled_back ? rejected : active;
-        result.to_version = cand.is_active ? active : cand.record.version;
+        result.to_version = cand.is_active || waits ? active : cand.record.version;
         result.is_recovered = client->waives_validation;
-        result.held_version = cand.held.version;
+        result.held_version = waits && cand.target != NULL ? cand.description.version
+                                                           : cand.held.version;
+    }
+    if (err == HF_OK) {
         /* A device without a bundle had nothing to validate its endpoints with. A failure here does not
          * undo the update; it ends the next check. */
         if (!cand.has_active && hf_endpoints_learn(client, &learning) != HF_OK)
@@ -331,7 +345,7 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
                    learning.text);
     }
     record_check(client, &cand, err, &result, own.text);
-    if (err == HF_OK)
+    if (err == HF_OK || waits)
         *out = result;
     hf_candidate_free(&cand);
     hf_trusted_set_free(&client->trusted);

@@ -63,6 +63,10 @@ struct hf_client {
     struct hf_reporter reporter;
     bool has_swapped; /* the active store, since the last report was sent */
 
+    /* Of endpoint N, by what it showed in this check: seen_s is 0 if it showed nothing, HF_TIME_NONE if it
+     * is not refused. Owned. */
+    struct hf_refusal *verdicts;
+
     struct hf_trusted_set trusted;       /* during an update only */
     bool has_asked_rollout;              /* for the role rollout-SET, in this refresh */
     struct hf_buf unsaved[HF_TOP_ROLES]; /* verified in this refresh; it is saved at its end */

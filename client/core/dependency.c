@@ -54,8 +54,14 @@ enum hf_err hf_dependencies_make(struct hf_client *c, const struct hf_bundle *bu
     if (out->items == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for what is known of %zu trust anchors",
                        bundle->n_anchors);
-    for (size_t i = 0; i < n_endpoints; i++)
+    for (size_t i = 0; i < n_endpoints; i++) {
+        const struct hf_endpoint_port *port = &c->ports.endpoints;
+        const struct hf_refusal *refusal = &c->state.refusals[i];
         out->n_unseen += !add_endpoint(c, i, out);
+        if (refusal->seen_s != HF_TIME_NONE)
+            out->refused[out->n_refused++] = (struct hf_refused_endpoint){port->name(port->ctx, i),
+                                                                          refusal};
+    }
     if (n_endpoints > 0 && out->n_unseen == 0)
         return HF_OK;
     for (size_t i = 0; i < bundle->n_anchors; i++) {

@@ -23,6 +23,12 @@ struct hf_dependencies {
     size_t n;
     struct hf_endpoint_memory *probed; /* what the items of a probe point into */
     size_t n_unseen;                   /* endpoints that no chain is known of */
+    /* Endpoints that are refused. Borrowed. */
+    struct hf_refused_endpoint {
+        const char *name;
+        const struct hf_refusal *refusal;
+    } refused[HF_ENDPOINTS_MAX];
+    size_t n_refused;
 };
 
 /**

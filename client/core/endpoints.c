@@ -12,6 +12,7 @@
 
 #define LEARN_AGAIN_S (30 * HF_DAY_S)
 #define FORGOTTEN_AFTER_S (2 * LEARN_AGAIN_S)
+#define SILENT_TEXT_MAX 270 /* of one of several, so that the sentence around it fits */
 
 enum {
     BEFORE, /* what the device uses */
@@ -107,10 +108,14 @@ static enum hf_err question_init(const struct hf_change *change, struct question
 static const struct {
     enum hf_offer offer;
     enum hf_key_type type;
+    const char *text;
 } offers[] = {
-    {HF_OFFER_TLS13_RSA, HF_KEY_TYPE_RSA}, {HF_OFFER_TLS12_RSA, HF_KEY_TYPE_RSA},
-    {HF_OFFER_TLS13_ECC, HF_KEY_TYPE_ECC}, {HF_OFFER_TLS12_ECC, HF_KEY_TYPE_ECC},
-    {HF_OFFER_TLS13_ANY, HF_KEY_TYPE_ANY}, {HF_OFFER_TLS12_ANY, HF_KEY_TYPE_ANY},
+    {HF_OFFER_TLS13_RSA, HF_KEY_TYPE_RSA, "TLS 1.3, RSA"},
+    {HF_OFFER_TLS12_RSA, HF_KEY_TYPE_RSA, "TLS 1.2, RSA"},
+    {HF_OFFER_TLS13_ECC, HF_KEY_TYPE_ECC, "TLS 1.3, ECC"},
+    {HF_OFFER_TLS12_ECC, HF_KEY_TYPE_ECC, "TLS 1.2, ECC"},
+    {HF_OFFER_TLS13_ANY, HF_KEY_TYPE_ANY, "TLS 1.3"},
+    {HF_OFFER_TLS12_ANY, HF_KEY_TYPE_ANY, "TLS 1.2"},
 };
 #define N_OFFERS (sizeof offers / sizeof offers[0])
 
@@ -135,8 +140,10 @@ struct finding {
     bool is_for;
     bool is_against;
     bool is_given_up;
-    /* Against: what is lost; given up: through which root; else the last silence. */
+    bool is_before; /* a chain of it validates before the change */
+    /* Against: what is lost; given up: through which root; else the last refusal or silence. */
     char text[HF_WHY_MAX];
+    char refusal[HF_WHY_MAX]; /* why no set validates a chain that it proved; empty for none */
     struct hf_missing_root missing; /* against */
     struct hf_endpoint_memory memory[HF_KEY_TYPES];
 };
@@ -212,7 +219,7 @@ static void remember(const struct question *q, const struct hf_chain_observation
 }
 
 static enum hf_err probe(struct hf_client *c, const struct question *q, size_t endpoint,
-                         enum hf_offer offer, struct hf_endpoint_memory *memory, struct finding *f,
+                         size_t offer, struct hf_endpoint_memory *memory, struct finding *f,
                          struct hf_why *why)
 {
     const struct hf_endpoint_port *port = &c->ports.endpoints;
@@ -220,14 +227,25 @@ static enum hf_err probe(struct hf_client *c, const struct question *q, size_t e
     struct hf_chain_observation seen = {0};
     bool is_valid[N_SETS] = {false};
 
-    HF_TRY(port->probe(port->ctx, endpoint, offer, q->sets, N_SETS, is_valid, &seen, why));
-    bool would_lose = seen.has_proof && is_valid[KEPT] && !is_valid[AFTER];
-    bool is_lost = would_lose && seen.has_chain_proof;
-    bool is_kept = seen.has_proof && is_valid[AFTER];
-    bool is_given_up = seen.has_proof && seen.has_chain_proof && is_valid[BEFORE] &&
-                       !is_valid[KEPT] && !is_valid[AFTER];
+    HF_TRY(port->probe(port->ctx, endpoint, offers[offer].offer, q->sets, N_SETS, is_valid, &seen,
+                       why));
+    const bool is_before = seen.has_proof && is_valid[BEFORE];
+    const bool is_among_kept = seen.has_proof && is_valid[KEPT];
+    const bool is_kept = seen.has_proof && is_valid[AFTER];
+    const bool would_lose = is_among_kept && !is_kept;
+    const bool is_lost = would_lose && seen.has_chain_proof;
+    const bool is_given_up = seen.has_chain_proof && is_before && !is_among_kept && !is_kept;
+    const bool is_refused = seen.has_proof && !is_before && !is_among_kept && !is_kept;
+
+    if (seen.text[0] == '\0')
+        (void)snprintf(seen.text, sizeof seen.text, "%s", is_kept ? "a valid chain" : "no answer");
+    hf_log(c, HF_LEVEL_DEBUG, "probed %s (%s): %s%s", f->name, offers[offer].text,
+           seen.has_proof && !is_kept ? "refused: " : "", seen.text);
+    if (is_refused)
+        memcpy(f->refusal, seen.text, sizeof f->refusal);
     /* Between two roots there are often two intermediates of one name and key. An attacker on the network
      * could have inserted the one that is about to end. */
+    f->is_before = f->is_before || is_before;
     if (would_lose && !is_lost)
         (void)snprintf(seen.text, sizeof seen.text,
                        "it ended a handshake of TLS 1.2 before it had proved the chain issued by "
@@ -243,9 +261,40 @@ static enum hf_err probe(struct hf_client *c, const struct question *q, size_t e
     else if (is_kept)
         f->is_for = true;
     else if (!is_lost && !f->is_against && !f->is_given_up)
-        (void)snprintf(f->text, sizeof f->text, "%s: %.400s", f->name,
-                       seen.text[0] != '\0' ? seen.text : "no answer");
+        (void)snprintf(f->text, sizeof f->text, "%s: %.400s", f->name, seen.text);
     return HF_OK;
+}
+
+/* For what the end of the check notes. A silent endpoint stays what it was. */
+static void note_verdict(struct hf_client *c, size_t endpoint, const struct finding *f)
+{
+    struct hf_refusal *verdict = &c->verdicts[endpoint];
+
+    if (f->is_for || f->is_before) {
+        *verdict = (struct hf_refusal){.seen_s = HF_TIME_NONE};
+    } else if (f->refusal[0] != '\0') {
+        verdict->seen_s = hf_client_now_s(c);
+        memcpy(verdict->text, f->refusal, sizeof verdict->text);
+    }
+}
+
+/* The sentence is about the first one, a given up one before others; of the rest as many names as fit. */
+static void note_silent(struct hf_judgement *judgement, const struct finding *f)
+{
+    const bool is_first = judgement->n_silent == 0 ||
+                          (f->is_given_up && judgement->n_given_up == 0);
+    const char *name = is_first ? judgement->silent_name : f->name;
+    const size_t len = strlen(judgement->others);
+
+    if (judgement->n_silent > 0 && len + strlen(name) + 3 < sizeof judgement->others)
+        (void)snprintf(judgement->others + len, sizeof judgement->others - len, "%s%s",
+                       len > 0 ? ", " : "", name);
+    if (is_first) {
+        memcpy(judgement->silent, f->text, sizeof judgement->silent);
+        judgement->silent_name = f->name;
+    }
+    judgement->n_silent++;
+    judgement->n_given_up += f->is_given_up;
 }
 
 static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q, size_t endpoint,
@@ -254,12 +303,14 @@ static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q,
     struct finding f = {.name = c->ports.endpoints.name(c->ports.endpoints.ctx, endpoint)};
     const bool has_both = has_both_types(q);
     const int64_t now_s = hf_client_now_s(c);
+    bool is_known = false;
 
     for (size_t i = 0; i < N_OFFERS; i++) {
         const enum hf_key_type type = offers[i].type;
         if (has_both == (type != HF_KEY_TYPE_ANY))
-            HF_TRY(probe(c, q, endpoint, offers[i].offer, &f.memory[type], &f, why));
+            HF_TRY(probe(c, q, endpoint, i, &f.memory[type], &f, why));
     }
+    note_verdict(c, endpoint, &f);
     for (int type = 0; type < HF_KEY_TYPES; type++) {
         struct hf_endpoint_memory *known = &hf_state_endpoint(c, endpoint, (enum hf_key_type)type)
                                                 ->memory;
@@ -270,6 +321,7 @@ static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q,
         else if ((f.is_for || f.is_against || f.is_given_up) && known->seen_s != HF_TIME_NONE &&
                  now_s - known->seen_s >= FORGOTTEN_AFTER_S)
             *known = (struct hf_endpoint_memory){.seen_s = HF_TIME_NONE};
+        is_known = is_known || known->n_anchors > 0;
     }
     if (f.is_against) {
         if (!judgement->is_against) {
@@ -280,10 +332,9 @@ static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q,
     } else if (f.is_for) {
         judgement->n_for++;
     } else {
-        if (judgement->n_silent == 0 || (f.is_given_up && judgement->n_given_up == 0))
-            memcpy(judgement->silent, f.text, sizeof judgement->silent);
-        judgement->n_silent++;
-        judgement->n_given_up += f.is_given_up;
+        note_silent(judgement, &f);
+        judgement->n_undecidable += f.is_given_up ||
+                                    (!f.is_before && (f.refusal[0] != '\0' || !is_known));
     }
     return HF_OK;
 }
@@ -304,16 +355,25 @@ enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *chan
     question_free(&question);
     /* Slow endpoints do not take the mirrors' part of the check away. */
     c->check_began_ms += hf_client_uptime_ms(c) - began_ms;
+    if (judgement.n_silent > 1) {
+        const size_t whole = strlen(judgement.silent);
+        const size_t len = whole < SILENT_TEXT_MAX ? whole : SILENT_TEXT_MAX;
+        (void)snprintf(judgement.silent + len, sizeof judgement.silent - len,
+                       "; %zu more gave no evidence either: %s", judgement.n_silent - 1,
+                       judgement.others);
+    }
     if (err == HF_OK)
         *out = judgement;
     return err;
 }
 
-/* Seen within a month, and not lost since: a lost one is probed every day until it is back. */
+/* Seen within a month, and neither lost nor refused since: such a one is probed every day until it is back. */
 static bool is_known(struct hf_client *c, size_t endpoint, int64_t now_s)
 {
     bool is_fresh = false;
 
+    if (c->state.refusals[endpoint].seen_s != HF_TIME_NONE)
+        return false;
     for (int type = 0; type < HF_KEY_TYPES; type++) {
         const struct hf_endpoint_state *e = hf_state_endpoint(c, endpoint, (enum hf_key_type)type);
         const int64_t seen_s = e->memory.seen_s;

@@ -31,10 +31,17 @@ struct hf_judgement {
     size_t n_for;
     size_t n_silent;   /* gave no evidence either way, those that are given up among them */
     size_t n_given_up; /* of these, lost by the publisher's will */
-    bool is_against;   /* a chain was proved that validates before and not after */
+    /* Of the silent ones, those that the old anchors would not bring back: they are given up, or refused by
+     * both sets of anchors, or never showed a chain that this device validated. */
+    size_t n_undecidable;
+    bool is_against; /* a chain was proved that validates before and not after */
     struct hf_missing_root missing;
     char against[HF_WHY_MAX]; /* endpoint, presented issuer, the anchor that was missing */
-    char silent[HF_WHY_MAX];  /* of the first silent one, a given up one first: its name, and why */
+    char silent
+        [HF_WHY_MAX]; /* of the first silent one, a given up one first: its name, and why; then
+                               * the names of the others */
+    const char *silent_name; /* the first one's; borrowed from the port */
+    char others[176];        /* names, as many as fit */
 };
 
 /**
@@ -44,7 +51,8 @@ struct hf_judgement {
 HF_MUST_USE enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *change,
                                            struct hf_judgement *out, struct hf_why *why);
 
-/** Probe the endpoints if the last probe is a month old, or a day while one was never seen or is lost, for
+/** Probe the endpoints if the last probe is a month old, or a day while one was never seen, is lost or is refused,
+ *  for
  *  what status and simulate say of them. Without a bundle there is nothing to validate with. */
 HF_MUST_USE enum hf_err hf_endpoints_learn(struct hf_client *c, struct hf_why *why);
 
@@ -58,5 +66,10 @@ void hf_loss_text(const struct hf_loss *loss, char *out, size_t cap);
  */
 HF_MUST_USE enum hf_err hf_endpoints_note_losses(struct hf_client *c, char out[HF_WHY_MAX],
                                                  struct hf_why *why);
+
+/** After that, in the same transaction: keep which endpoints are refused, by what they showed in this check
+ *  (c->verdicts). A change goes to the journal once, unless the endpoint is lost. `out` as above. */
+HF_MUST_USE enum hf_err hf_endpoints_note_refusals(struct hf_client *c, char out[HF_WHY_MAX],
+                                                   struct hf_why *why);
 
 #endif

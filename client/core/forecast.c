@@ -166,6 +166,17 @@ static void warn_of_lost_endpoint(struct outlook *o, const struct hf_dependency 
                    w->endpoint, day, how);
 }
 
+static void warn_of_refused_endpoint(struct outlook *o, const struct hf_refused_endpoint *r)
+{
+    struct hf_warning *w = add(o, "refused", r->refusal->seen_s, 0);
+    char day[HF_TIME_TEXT_MAX];
+
+    (void)snprintf(w->endpoint, sizeof w->endpoint, "%s", r->name);
+    hf_time_format(r->refusal->seen_s, day);
+    (void)snprintf(w->text, sizeof w->text, "%.320s was seen on %s and is refused: %.600s",
+                   w->endpoint, day, r->refusal->text);
+}
+
 static int compare_warnings(const void *a, const void *b)
 {
     const struct hf_warning *x = a, *y = b;
@@ -178,7 +189,7 @@ enum hf_err hf_warnings_make(const struct hf_bundle *bundle,
                              const struct hf_dependencies *dependencies, int64_t now_s,
                              struct hf_warning **out, size_t *n_out, struct hf_why *why)
 {
-    const size_t most = 2 * bundle->n_anchors + dependencies->n;
+    const size_t most = 2 * bundle->n_anchors + dependencies->n + dependencies->n_refused;
     struct outlook o = {.bundle = bundle, .dependencies = dependencies, .now_s = now_s};
 
     o.warnings = calloc(most + 1, sizeof *o.warnings);
@@ -187,6 +198,8 @@ enum hf_err hf_warnings_make(const struct hf_bundle *bundle,
                        bundle->n_anchors);
     for (size_t i = 0; i < dependencies->n; i++)
         warn_of_lost_endpoint(&o, &dependencies->items[i]);
+    for (size_t i = 0; i < dependencies->n_refused; i++)
+        warn_of_refused_endpoint(&o, &dependencies->refused[i]);
     for (size_t i = 0; i < bundle->n_anchors; i++)
         warn_of_anchor(&o, &bundle->anchors[i]);
     qsort(o.warnings, o.n, sizeof *o.warnings, compare_warnings);

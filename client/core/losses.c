@@ -1,7 +1,8 @@
 /*
  * Endpoints that the active bundle does not validate any more: by what the publisher revoked, distrusted
  * or removed, or because only an expired root is left. It follows from what each endpoint showed last,
- * and is stored from when it was noticed until the endpoint has shown another chain.
+ * and is stored from when it was noticed until the endpoint has shown another chain. And endpoints whose
+ * chain is refused for another reason.
  */
 #include "client/core/bundles.h"
 #include "client/core/dependency.h"
@@ -153,4 +154,45 @@ out:
     hf_bundle_free(&v.previous);
     hf_buf_free(&v.revoked);
     return err;
+}
+
+enum hf_err hf_endpoints_note_refusals(struct hf_client *c, char out[HF_WHY_MAX],
+                                       struct hf_why *why)
+{
+    const struct hf_endpoint_port *port = &c->ports.endpoints;
+    static const char others[] = "; `holdfast status` names others";
+    char text[HF_WHY_MAX];
+    size_t n_cut = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < port->n_endpoints; i++) {
+        const struct hf_refusal *verdict = &c->verdicts[i];
+        struct hf_refusal *known = &c->state.refusals[i];
+        const bool was_refused = known->seen_s != HF_TIME_NONE;
+        bool is_lost = false;
+        for (int type = 0; type < HF_KEY_TYPES; type++)
+            is_lost = is_lost ||
+                      hf_state_endpoint(c, i, (enum hf_key_type)type)->loss.since_s != HF_TIME_NONE;
+        if (is_lost) /* that is known, and why */
+            known->seen_s = HF_TIME_NONE;
+        if (is_lost || verdict->seen_s == 0)
+            continue;
+        const bool is_refused = verdict->seen_s != HF_TIME_NONE;
+        known->seen_s = verdict->seen_s;
+        memcpy(known->text, verdict->text, sizeof known->text);
+        if (is_refused == was_refused)
+            continue;
+        (void)snprintf(text, sizeof text, "%.200s is %s%.400s", port->name(port->ctx, i),
+                       is_refused ? "refused: " : "not refused any more", known->text);
+        HF_TRY(hf_journal(c, is_refused ? HF_LEVEL_WARNING : HF_LEVEL_INFO,
+                          is_refused ? "refused" : "accepted", text, why));
+        const size_t len = strlen(out);
+        if (is_refused && len + strlen(text) + sizeof others + 2 > HF_WHY_MAX)
+            n_cut++;
+        else if (is_refused)
+            (void)snprintf(out + len, HF_WHY_MAX - len, "%s%.630s", len > 0 ? "; " : "", text);
+    }
+    if (n_cut > 0)
+        (void)snprintf(out + strlen(out), HF_WHY_MAX - strlen(out), "%s", others);
+    return HF_OK;
 }

@@ -263,10 +263,7 @@ void hf_state_load(struct hf_client *c)
     hf_clock_floor_apply(c);
     limits_load(c, c->set, c->profile, &c->state.limits);
     c->state.other_limits = (struct hf_version_limits){.fault = HF_E_STATE};
-    for (size_t i = 0; i < c->ports.endpoints.n_endpoints; i++) {
-        for (int type = 0; type < HF_KEY_TYPES; type++)
-            hf_state_load_endpoint(c, i, type, &has_failed);
-    }
+    hf_state_load_endpoints(c, &has_failed);
 }
 
 static enum hf_err save(struct hf_client *c, struct hf_why *why)
@@ -279,11 +276,7 @@ static enum hf_err save(struct hf_client *c, struct hf_why *why)
     }
     HF_TRY(limits_save(c, &c->state.limits, why));
     HF_TRY(limits_save(c, &c->state.other_limits, why));
-    for (size_t i = 0; i < c->ports.endpoints.n_endpoints; i++) {
-        for (int type = 0; type < HF_KEY_TYPES; type++)
-            HF_TRY(hf_state_save_endpoint(c, i, type, why));
-    }
-    return HF_OK;
+    return hf_state_save_endpoints(c, why);
 }
 
 enum hf_err hf_state_forget(struct hf_client *c, struct hf_why *why)
@@ -293,10 +286,7 @@ enum hf_err hf_state_forget(struct hf_client *c, struct hf_why *why)
     for (size_t i = N_KEPT_AT_RESET; i < N_VALUES; i++)
         make_absent(&values[i], &c->state);
     HF_TRY(hf_state_forget_endpoints(c, why));
-    for (size_t i = 0; i < c->ports.endpoints.n_endpoints; i++) {
-        for (int type = 0; type < HF_KEY_TYPES; type++)
-            hf_state_load_endpoint(c, i, type, &has_failed);
-    }
+    hf_state_load_endpoints(c, &has_failed);
     return HF_OK;
 }
 

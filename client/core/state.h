@@ -111,6 +111,14 @@ struct hf_endpoint_state {
     uint64_t stored[2];
 };
 
+/* An endpoint proved its key when it was last seen, and neither the active bundle nor, in preflight, the
+ * candidate validated a chain of it. */
+struct hf_refusal {
+    int64_t seen_s;        /* HF_TIME_NONE: not refused */
+    char text[HF_WHY_MAX]; /* why the newer of these does not */
+    uint64_t stored;
+};
+
 /* Reports to the fleet service (report.c). */
 struct hf_report_state {
     char nonce[HF_REPORT_NONCE_SIZE]; /* as the service gave it last; empty: not yet */
@@ -154,6 +162,7 @@ struct hf_device_state {
     char mirror_faults[HF_MIRRORS_MAX * 11]; /* a number per mirror */
     /* Owned, NULL without endpoints; of endpoint N and TYPE: [N * HF_KEY_TYPES + TYPE]. */
     struct hf_endpoint_state *endpoints;
+    struct hf_refusal *refusals; /* of endpoint N; owned */
 
     uint64_t stored[HF_STATE_VALUES_MAX]; /* hashes of the texts in the store */
 };
@@ -200,9 +209,8 @@ void hf_value_log_unread(const struct hf_client *c, const char *name, const stru
 struct hf_endpoint_state *hf_state_endpoint(struct hf_client *c, size_t endpoint,
                                             enum hf_key_type type);
 
-void hf_state_load_endpoint(struct hf_client *c, size_t endpoint, int type, bool *has_failed);
-HF_MUST_USE enum hf_err hf_state_save_endpoint(struct hf_client *c, size_t endpoint, int type,
-                                               struct hf_why *why);
+void hf_state_load_endpoints(struct hf_client *c, bool *has_failed);
+HF_MUST_USE enum hf_err hf_state_save_endpoints(struct hf_client *c, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_state_forget_endpoints(struct hf_client *c, struct hf_why *why);
 
 #endif

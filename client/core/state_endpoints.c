@@ -10,7 +10,8 @@
 /*
  * Two values for each endpoint and type of key: "NAME SEEN LEAF_NOT_BEFORE LEAF_NOT_AFTER SPKI… =ROOT",
  * times in seconds, hashes in hex, and "NAME SINCE CAUSE ROOT". Records of earlier versions lack the
- * subject of the root. The name tells whether another endpoint was configured under the same number.
+ * subject of the root. One for each endpoint: "NAME SEEN SENTENCE", if it is refused. The name tells
+ * whether another endpoint was configured under the same number.
  */
 
 struct hf_endpoint_state *hf_state_endpoint(struct hf_client *c, size_t endpoint,
@@ -19,13 +20,20 @@ struct hf_endpoint_state *hf_state_endpoint(struct hf_client *c, size_t endpoint
     return &c->state.endpoints[endpoint * HF_KEY_TYPES + (size_t)type];
 }
 
-static void endpoint_value_name(size_t endpoint, int type, bool is_loss,
-                                char out[HF_VALUE_NAME_MAX + 1])
+/* Of a type, 2 * TYPE is what was seen and 2 * TYPE + 1 its loss. */
+#define REFUSED (2 * HF_KEY_TYPES)
+#define N_ENDPOINT_VALUES (REFUSED + 1)
+
+static void endpoint_value_name(size_t endpoint, int value, char out[HF_VALUE_NAME_MAX + 1])
 {
-    static const char *const types[] =
-        {[HF_KEY_TYPE_RSA] = "rsa", [HF_KEY_TYPE_ECC] = "ecc", [HF_KEY_TYPE_ANY] = "any"};
-    (void)snprintf(out, HF_VALUE_NAME_MAX + 1, "endpoint.%zu.%s%s", endpoint, types[type],
-                   is_loss ? ".lost" : "");
+    static const char *const names[N_ENDPOINT_VALUES] = {[2 * HF_KEY_TYPE_RSA] = "rsa",
+                                                         [2 * HF_KEY_TYPE_RSA + 1] = "rsa.lost",
+                                                         [2 * HF_KEY_TYPE_ECC] = "ecc",
+                                                         [2 * HF_KEY_TYPE_ECC + 1] = "ecc.lost",
+                                                         [2 * HF_KEY_TYPE_ANY] = "any",
+                                                         [2 * HF_KEY_TYPE_ANY + 1] = "any.lost",
+                                                         [REFUSED] = "refused"};
+    (void)snprintf(out, HF_VALUE_NAME_MAX + 1, "endpoint.%zu.%s", endpoint, names[value]);
 }
 
 static const char *const loss_causes[] = {
@@ -110,44 +118,85 @@ static void format_memory(const char *name, const struct hf_endpoint_memory *m,
         (void)snprintf(out + len, HF_VALUE_TEXT_MAX - len, " =%s", m->root);
 }
 
-void hf_state_load_endpoint(struct hf_client *c, size_t endpoint, int type, bool *has_failed)
+static void parse_refusal(const char *text, const char *name, struct hf_refusal *out)
 {
-    struct hf_endpoint_state *e = hf_state_endpoint(c, endpoint, (enum hf_key_type)type);
+    text = skip_name(text, name);
+    if (text != NULL)
+        text = hf_value_parse_numbers(text, &out->seen_s, 1, 1);
+    if (text != NULL && *text == ' ')
+        (void)snprintf(out->text, sizeof out->text, "%s", text + 1);
+    else
+        out->seen_s = HF_TIME_NONE;
+}
+
+static void load_endpoint(struct hf_client *c, size_t endpoint, bool *has_failed)
+{
     const char *known_as = c->ports.endpoints.name(c->ports.endpoints.ctx, endpoint);
+    struct hf_refusal *refusal = &c->state.refusals[endpoint];
     struct hf_why why = {0};
     char name[HF_VALUE_NAME_MAX + 1], text[HF_VALUE_TEXT_MAX];
 
-    *e = (struct hf_endpoint_state){0};
-    for (int i = 0; i < 2; i++) {
-        endpoint_value_name(endpoint, type, i == 1, name);
+    for (int i = 0; i < N_ENDPOINT_VALUES; i++) {
+        endpoint_value_name(endpoint, i, name);
         if (hf_value_load(c, name, text, &why) != HF_OK) {
             hf_value_log_unread(c, name, &why, has_failed);
             text[0] = '\0';
         }
-        e->stored[i] = hf_value_hash(text);
-        if (i == 0 && !parse_memory(text, known_as, &e->memory))
-            e->memory = (struct hf_endpoint_memory){.seen_s = HF_TIME_NONE};
-        if (i == 1 && !parse_loss(text, known_as, &e->loss))
-            e->loss = (struct hf_loss){.since_s = HF_TIME_NONE};
+        if (i == REFUSED) {
+            *refusal = (struct hf_refusal){.stored = hf_value_hash(text)};
+            parse_refusal(text, known_as, refusal);
+            break;
+        }
+        struct hf_endpoint_state *e = hf_state_endpoint(c, endpoint, (enum hf_key_type)(i / 2));
+        e->stored[i % 2] = hf_value_hash(text);
+        if (i % 2 == 0) {
+            e->memory = (struct hf_endpoint_memory){0};
+            if (!parse_memory(text, known_as, &e->memory))
+                e->memory = (struct hf_endpoint_memory){.seen_s = HF_TIME_NONE};
+        } else {
+            e->loss = (struct hf_loss){0};
+            if (!parse_loss(text, known_as, &e->loss))
+                e->loss = (struct hf_loss){.since_s = HF_TIME_NONE};
+        }
     }
 }
 
-enum hf_err hf_state_save_endpoint(struct hf_client *c, size_t endpoint, int type,
-                                   struct hf_why *why)
+void hf_state_load_endpoints(struct hf_client *c, bool *has_failed)
 {
-    struct hf_endpoint_state *e = hf_state_endpoint(c, endpoint, (enum hf_key_type)type);
+    for (size_t i = 0; i < c->ports.endpoints.n_endpoints; i++)
+        load_endpoint(c, i, has_failed);
+}
+
+static enum hf_err save_endpoint(struct hf_client *c, size_t endpoint, struct hf_why *why)
+{
     const char *known_as = c->ports.endpoints.name(c->ports.endpoints.ctx, endpoint);
+    struct hf_refusal *refusal = &c->state.refusals[endpoint];
     char name[HF_VALUE_NAME_MAX + 1], text[HF_VALUE_TEXT_MAX];
 
-    format_memory(known_as, &e->memory, text);
-    endpoint_value_name(endpoint, type, false, name);
-    HF_TRY(hf_value_save(c, name, text, &e->stored[0], why));
+    for (int i = 0; i < REFUSED; i++) {
+        struct hf_endpoint_state *e = hf_state_endpoint(c, endpoint, (enum hf_key_type)(i / 2));
+        text[0] = '\0';
+        if (i % 2 == 0)
+            format_memory(known_as, &e->memory, text);
+        else if (e->loss.since_s != HF_TIME_NONE)
+            (void)snprintf(text, sizeof text, "%s %" PRId64 " %s %s", known_as, e->loss.since_s,
+                           loss_causes[e->loss.cause], e->loss.root);
+        endpoint_value_name(endpoint, i, name);
+        HF_TRY(hf_value_save(c, name, text, &e->stored[i % 2], why));
+    }
     text[0] = '\0';
-    if (e->loss.since_s != HF_TIME_NONE)
-        (void)snprintf(text, sizeof text, "%s %" PRId64 " %s %s", known_as, e->loss.since_s,
-                       loss_causes[e->loss.cause], e->loss.root);
-    endpoint_value_name(endpoint, type, true, name);
-    return hf_value_save(c, name, text, &e->stored[1], why);
+    if (refusal->seen_s != HF_TIME_NONE)
+        (void)snprintf(text, sizeof text, "%s %" PRId64 " %s", known_as, refusal->seen_s,
+                       refusal->text);
+    endpoint_value_name(endpoint, REFUSED, name);
+    return hf_value_save(c, name, text, &refusal->stored, why);
+}
+
+enum hf_err hf_state_save_endpoints(struct hf_client *c, struct hf_why *why)
+{
+    for (size_t i = 0; i < c->ports.endpoints.n_endpoints; i++)
+        HF_TRY(save_endpoint(c, i, why));
+    return HF_OK;
 }
 
 enum hf_err hf_state_forget_endpoints(struct hf_client *c, struct hf_why *why)
@@ -156,8 +205,8 @@ enum hf_err hf_state_forget_endpoints(struct hf_client *c, struct hf_why *why)
 
     /* Also those of an earlier configuration. */
     for (size_t i = 0; i < HF_ENDPOINTS_MAX; i++) {
-        for (int k = 0; k < 2 * HF_KEY_TYPES; k++) {
-            endpoint_value_name(i, k / 2, k % 2 == 1, name);
+        for (int k = 0; k < N_ENDPOINT_VALUES; k++) {
+            endpoint_value_name(i, k, name);
             HF_TRY(hf_value_load(c, name, text, why));
             uint64_t stored = hf_value_hash(text);
             HF_TRY(hf_value_save(c, name, "", &stored, why));

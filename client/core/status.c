@@ -99,7 +99,8 @@ static void describe_state(const struct hf_client *c, struct hf_status *out)
         waits_for = "the application (holdfast confirm, or reject)";
     else if (c->ports.endpoints.n_endpoints > 0)
         waits_for =
-            "a look at every endpoint that finds it good, after an hour of uptime or ten starts";
+            "a valid chain from every endpoint, after an hour of uptime or ten starts; for "
+            "endpoints that the bundle before would not reach either, a day of uptime at most";
     out->trial = (struct hf_trial_status){true, s->trial.version, s->trial.up_s, ""};
     (void)snprintf(out->trial.waits_for, sizeof out->trial.waits_for, "%s", waits_for);
 }
@@ -135,6 +136,8 @@ static enum hf_err describe_endpoints(struct hf_client *c, struct hf_status *out
     for (size_t i = 0; i < port->n_endpoints; i++) {
         struct hf_endpoint_status *endpoint = &out->endpoints[i];
         (void)snprintf(endpoint->name, sizeof endpoint->name, "%s", port->name(port->ctx, i));
+        endpoint->refused_s = c->state.refusals[i].seen_s;
+        memcpy(endpoint->refused, c->state.refusals[i].text, sizeof endpoint->refused);
         for (int type = 0; type < HF_KEY_TYPES; type++)
             describe_chain(hf_state_endpoint(c, i, (enum hf_key_type)type), types[type],
                            &endpoint->chains[type]);

@@ -79,7 +79,8 @@ HF_MUST_USE enum hf_err hf_activate(struct hf_client *c, struct hf_candidate *ca
 
 /* Of the device's own uptime, during which the endpoints are probed at every check. */
 #define HF_TRIAL_S INT64_C(3600)
-#define HF_TRIAL_STARTS 10 /* or so many starts, for devices that are up for a check only */
+#define HF_TRIAL_MOST_S HF_DAY_S /* where only undecidable endpoints are left */
+#define HF_TRIAL_STARTS 10       /* or so many starts, for devices that are up for a check only */
 
 /** At the start of a check: count the time, probe the endpoints, confirm or roll back. `*rejected` is the
  *  version it rejected, and otherwise stays. Without a trial it does nothing. */

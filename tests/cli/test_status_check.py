@@ -3,6 +3,7 @@ import sqlite3
 
 import agent
 import ctl
+import json_schema
 import net_pki
 import pytest
 
@@ -42,6 +43,30 @@ def test_a_failed_check(device):
     agent.run("--state", device.state, "update")
     code, line = check(device)
     assert code == 1 and line.startswith("WARNING: the last check failed: ")
+
+
+def test_a_version_that_waits(device):
+    code, line = check(checked(device, "postponed"))
+    assert code == 1 and line.startswith("WARNING: ") and "failed" not in line.split(":")[1]
+
+
+def test_an_endpoint_that_is_refused(device):
+    agent.ok("--state", device.state, "endpoints", "--endpoint", "tls://127.0.0.1:1")
+    connection = sqlite3.connect(checked(device).database)
+    with connection:
+        connection.execute("INSERT INTO value VALUES ('endpoint.0.refused', "
+                           "'tls://127.0.0.1:1 1790000000 expired on 2025-12-31')")
+    connection.close()
+    assert check(device) == (1, "WARNING: tls://127.0.0.1:1 was seen on 2026-09-21T14:13:20Z and is refused: "
+                                "expired on 2025-12-31\n")
+    status = device.status()
+    json_schema.check(status, "status.schema.json")
+    assert status["endpoints"][0]["refused"] == {"seen": "2026-09-21T14:13:20Z", "text": "expired on 2025-12-31"}
+    warning = status["warnings"][0]
+    assert (warning["kind"], warning["level"], warning["endpoint"]) == ("refused", "warning", "tls://127.0.0.1:1")
+    assert ("endpoint     tls://127.0.0.1:1\n"
+            "             seen on 2026-09-21T14:13:20Z, refused: expired on 2025-12-31\n") in agent.ok(
+                "--state", device.state, "status")
 
 
 def test_no_check_yet(device):

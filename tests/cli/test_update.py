@@ -107,7 +107,7 @@ def test_programs_are_told_every_outcome(device, publisher):
     agent.ok("--state", device.state, "endpoints", "--endpoint", "mqtts://127.0.0.1:1")
     postponed = as_json(device, 3)
     assert postponed.pop("text").startswith("version 2 waits: mqtts://127.0.0.1:1: no connection")
-    assert postponed == {k: v for k, v in {**updated, "outcome": "postponed", "to_version": None,
+    assert postponed == {k: v for k, v in {**updated, "outcome": "postponed", "held_version": 2,
                                            "error": "postponed"}.items() if k != "text"}
     agent.ok("--state", device.state, "endpoints", "--none")
     assert as_json(device, 0) == {**updated, "from_version": 1, "to_version": 2,

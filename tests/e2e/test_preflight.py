@@ -222,10 +222,16 @@ def test_garbage_on_the_wire_cannot_block(publisher, world, make, answer):
 
 
 def test_a_chain_that_was_not_valid_before_either_cannot_block(processes, publisher, world, make):
-    """An attacker in the middle with another certificate."""
+    """An attacker in the middle with another certificate. The device says so from its first look on."""
     server = OpensslServer(processes, *world.by_rsa)
     device = make(["ecc"], server.port)
-    is_taken_after_a_while(device, publisher, world, ["no trust anchor for issuer"])
+    reason = 'no trust anchor for issuer "O=Holdfast Test, CN=RSA Root"'
+    programs.says(device.refuses_update(), "holds no bundle")
+    endpoint, = device.status()["endpoints"]
+    programs.says(endpoint["refused"]["text"], reason)
+    is_taken_after_a_while(device, publisher, world, [reason])
+    assert [reason in text for kind, text in journal(device) if kind == "refused"] == [True]
+    assert device.status()["warnings"][0]["kind"] == "refused"
 
 
 def test_without_endpoints_nobody_is_asked(publisher, world, make):

@@ -184,6 +184,127 @@ static void test_damaged_loss_is_none(void **state)
     }
 }
 
+/* ---- endpoints that are refused ----------------------------------------------------------------------- */
+
+#define REFUSED                                                                                    \
+    "mqtts://home.test:8883 is refused: no trust anchor for issuer \"CN=Issuing CA 5\" among 2"
+
+static const char *refused_value(struct world *w)
+{
+    return fake_store_value(&w->d->fake.store, "endpoint.0.refused");
+}
+
+static size_t n_warnings_of_refusals(struct world *w)
+{
+    struct hf_status s = {0};
+    size_t n = 0;
+
+    CHECK_OK(hf_client_status(w->d->client, &s, &w->d->why));
+    for (size_t i = 0; i < s.n_warnings; i++) {
+        if (strcmp(s.warnings[i].kind, "refused") != 0)
+            continue;
+        n++;
+        assert_int_equal(s.warnings[i].at_s, s.endpoints[0].refused_s);
+        assert_string_equal(s.warnings[i].endpoint, w->home->name);
+        assert_non_null(strstr(s.warnings[i].text, s.endpoints[0].refused));
+    }
+    hf_status_free(&s);
+    return n;
+}
+
+static void learn(struct world *w);
+
+/* By the anchors that the device uses, which are two. */
+static void test_a_refusal_is_kept_and_said_once(void **state)
+{
+    struct world *w = *state;
+    struct hf_buf foreign = {0};
+
+    device_make_anchor("Foreign Root", &foreign);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&foreign));
+    learn(w);
+    assert_string_equal(w->d->result.refused, REFUSED);
+    assert_true(fake_log_has(&w->d->fake, REFUSED));
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "refused"), 1);
+    assert_int_equal(n_warnings_of_refusals(w), 1);
+    hf_state_load(w->d->client);
+    assert_int_equal(w->d->client->state.refusals[0].seen_s, w->d->fake.now_s);
+
+    for (int i = 0; i < 3; i++) { /* it costs no transaction of its own */
+        w->d->fake.now_s += HF_DAY_S;
+        w->d->fake.store.n_transactions = 0;
+        CHECK_OK(device_update(w->d));
+        assert_int_equal(w->d->fake.store.n_transactions, 1);
+        assert_string_equal(w->d->result.refused, "");
+        assert_int_equal(w->d->client->state.refusals[0].seen_s, w->d->fake.now_s);
+    }
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "refused"), 1);
+
+    const int64_t seen_s = w->d->fake.now_s;
+    fake_endpoint_hide(w->home); /* what was seen last is known */
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(w->d->client->state.refusals[0].seen_s, seen_s);
+    assert_int_equal(n_warnings_of_refusals(w), 1);
+
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+    assert_string_equal(refused_value(w), "");
+    assert_int_equal(n_warnings_of_refusals(w), 0);
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "accepted"), 1);
+    assert_true(fake_log_has(&w->d->fake, "mqtts://home.test:8883 is not refused any more"));
+
+    device_publish(w->d, 3); /* the endpoint is known now, so that only preflight looks at it */
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&foreign));
+    assert_int_equal(device_update(w->d), HF_E_POSTPONED);
+    assert_int_equal(n_warnings_of_refusals(w), 1);
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "refused"), 2);
+    device_withdraw(w->d, 3);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(n_warnings_of_refusals(w), 0);
+    hf_buf_free(&foreign);
+}
+
+/* A server that has a chain for each version of TLS is reached with one of them. */
+static void test_one_valid_chain_is_enough(void **state)
+{
+    struct world *w = *state;
+    struct hf_buf foreign = {0};
+
+    device_make_anchor("Foreign Root", &foreign);
+    fake_endpoint_show(w->home, HF_OFFER_TLS13_ANY, hf_buf_bytes(&w->a));
+    fake_endpoint_show(w->home, HF_OFFER_TLS12_ANY, hf_buf_bytes(&foreign));
+    learn(w);
+    assert_string_equal(w->d->result.refused, "");
+    assert_int_equal(n_warnings_of_refusals(w), 0);
+    hf_buf_free(&foreign);
+}
+
+static void test_a_lost_endpoint_is_not_said_to_be_refused_as_well(void **state)
+{
+    struct world *w = *state;
+    test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost(state);
+    assert_true(w->home->n_looks > 0);
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "refused"), 0);
+    assert_int_equal(n_warnings_of_refusals(w), 0);
+}
+
+static void test_damaged_refusal_is_none(void **state)
+{
+    static const char *const damaged[] = {"mqtts://home.test:8883", "mqtts://home.test:8883 1",
+                                          "mqtts://home.test:8883 x no", "mqtts://other:1 1 no"};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        fake_store_put_value(&w->d->fake.store, "endpoint.0.refused", damaged[i]);
+        hf_state_load(w->d->client);
+        assert_int_equal(w->d->client->state.refusals[0].seen_s, HF_TIME_NONE);
+    }
+}
+
 /* ---- the memory -------------------------------------------------------------------------------------- */
 
 static void learn(struct world *w)
@@ -345,6 +466,10 @@ int main(void)
         T(test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost),
         T(test_a_lost_endpoint_is_looked_at_each_day_until_it_is_back),
         T(test_damaged_loss_is_none),
+        T(test_a_refusal_is_kept_and_said_once),
+        T(test_one_valid_chain_is_enough),
+        T(test_a_lost_endpoint_is_not_said_to_be_refused_as_well),
+        T(test_damaged_refusal_is_none),
         T(test_memory_is_what_was_seen),
         T(test_chain_that_is_not_shown_any_more_is_forgotten),
         T(test_chain_of_a_silent_endpoint_is_not_forgotten),

@@ -367,6 +367,23 @@ static void test_one_silent_endpoint_of_two_delays(void **state)
     publish_both(w, 3);
     CHECK_REFUSED(device_update(w->d), HF_E_POSTPONED, &w->d->why,
                   "https://other.test:443: connection refused");
+    assert_int_equal(w->d->result.to_version, 2);
+    assert_int_equal(w->d->result.held_version, 3);
+    assert_false(w->d->result.is_changed);
+}
+
+static void test_all_silent_endpoints_are_named(void **state)
+{
+    struct world *w = *state;
+    (void)fake_endpoint_add(&w->d->fake.endpoints, "https://b.test:443");
+    (void)fake_endpoint_add(&w->d->fake.endpoints, "https://c.test:443");
+    (void)fake_endpoint_add(&w->d->fake.endpoints, "https://d.test:443");
+    device_reboot(w->d);
+    publish_both(w, 3);
+    CHECK_REFUSED(
+        device_update(w->d), HF_E_POSTPONED, &w->d->why,
+        "version 3 waits: https://b.test:443: connection refused; 2 more gave no evidence "
+        "either: https://c.test:443, https://d.test:443; each endpoint was tried");
 }
 
 static void test_delay_ends_after_a_day(void **state)
@@ -491,6 +508,7 @@ int main(void)
         T(test_time_spent_on_endpoints_is_not_that_of_the_mirrors),
         T(test_chain_that_validates_under_neither_is_no_evidence),
         T(test_one_silent_endpoint_of_two_delays),
+        T(test_all_silent_endpoints_are_named),
         T(test_delay_ends_after_a_day),
         T(test_clock_set_back_does_not_make_the_delay_longer),
         T(test_another_version_waits_anew),

@@ -98,11 +98,11 @@ static void check_forgotten(struct device *d)
 static void test_walls_stand_and_the_rest_goes(void **state)
 {
     struct device *d = *state;
-    static const char *const learnt[] = {"mirror.faults",     "check.failures",
-                                         "preflight.wait",    "trial",
-                                         "recovery.failures", "recovery.last",
-                                         "endpoint.0.rsa",    "endpoint.7.any.lost",
-                                         "endpoints.tried"};
+    static const char *const learnt[] = {"mirror.faults",      "check.failures",
+                                         "preflight.wait",     "trial",
+                                         "recovery.failures",  "recovery.last",
+                                         "endpoint.0.rsa",     "endpoint.7.any.lost",
+                                         "endpoint.7.refused", "endpoints.tried"};
     for (size_t i = 0; i < sizeof learnt / sizeof learnt[0]; i++)
         fake_store_put_value(&d->fake.store, learnt[i], "2 1 1 1");
     fake_store_put_value(&d->fake.store, "bundle.rejected", "7 8");

@@ -365,6 +365,70 @@ static void test_silence_makes_the_trial_longer(void **state)
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
 }
 
+static void check_the_trial_ends_after_a_day(struct world *w, const char *reason)
+{
+    while (trial_of(w).up_s < HF_TRIAL_MOST_S) {
+        assert_true(is_on_trial(w));
+        pass_time(w, 3600);
+        CHECK_OK(device_update(w->d));
+        assert_int_equal(n_events(w, "rollback"), 0);
+        if (!is_on_trial(w))
+            break;
+    }
+    assert_false(is_on_trial(w));
+    assert_true(w->d->fake.uptime_ms >= HF_TRIAL_MOST_S * 1000);
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
+    assert_true(fake_log_has(&w->d->fake, reason));
+}
+
+static void take_both(struct world *w)
+{
+    publish(w, 3, &w->both);
+    for (int i = 0; i < HF_PREFLIGHT_TRIES; i++)
+        CHECK_REFUSED(device_update(w->d), HF_E_POSTPONED, &w->d->why, "version 3 waits");
+    CHECK_OK(device_update(w->d));
+    assert_true(is_on_trial(w));
+    w->d->fake.uptime_ms = 0;
+}
+
+/* The bundle before did not reach it either: going back would not help. */
+static void test_an_endpoint_that_is_refused_keeps_no_trial_open(void **state)
+{
+    struct world *w = *state;
+    struct hf_buf foreign = {0};
+
+    CHECK_OK(device_update(w->d)); /* it was reached once */
+    device_make_anchor("Foreign Root", &foreign);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&foreign));
+    take_both(w);
+    check_the_trial_ends_after_a_day(
+        w, "no endpoint was lost by it; it waits no longer for mqtts://home.test:8883: no trust");
+    hf_buf_free(&foreign);
+}
+
+static void test_an_endpoint_that_was_never_reached_keeps_no_trial_open(void **state)
+{
+    struct world *w = *state;
+    fake_endpoint_hide(w->home);
+    take_both(w);
+    check_the_trial_ends_after_a_day(w,
+                                     "it waits no longer for mqtts://home.test:8883: connection");
+}
+
+/* The root is revoked, and the server keeps its chain. */
+static void test_an_endpoint_that_is_given_up_keeps_no_trial_open(void **state)
+{
+    struct world *w = *state;
+
+    CHECK_OK(device_update(w->d));
+    publish_dropping_old(w, 3);
+    CHECK_OK(device_update(w->d)); /* no anchor is left, so it waits for none */
+    assert_true(is_on_trial(w));
+    w->d->fake.uptime_ms = 0;
+    check_the_trial_ends_after_a_day(w,
+                                     "it waits no longer for mqtts://home.test:8883 would be lost");
+}
+
 static void test_clock_that_jumps_ends_no_trial(void **state)
 {
     struct world *w = *state;
@@ -593,6 +657,9 @@ int main(void)
         T(test_rollback_needs_no_repository, setup_with_endpoint),
         T(test_endpoints_confirm_after_the_time_of_the_trial, setup_with_endpoint),
         T(test_silence_makes_the_trial_longer, setup_with_endpoint),
+        T(test_an_endpoint_that_is_refused_keeps_no_trial_open, setup_with_endpoint),
+        T(test_an_endpoint_that_was_never_reached_keeps_no_trial_open, setup_with_endpoint),
+        T(test_an_endpoint_that_is_given_up_keeps_no_trial_open, setup_with_endpoint),
         T(test_clock_that_jumps_ends_no_trial, setup_with_endpoint),
         T(test_uptime_counts_through_reboots, setup_with_endpoint),
         T(test_starts_count_where_a_device_is_hardly_ever_up, setup_with_endpoint),

@@ -70,11 +70,15 @@ struct hf_update_result {
     int64_t from_version; /* -1: there was none of this set and profile */
     int64_t to_version;
     bool is_rolled_back;  /* a bundle on trial was rejected first: from_version */
-    int64_t held_version; /* a newer one that waits for its turn in its rollout; 0: none */
+    int64_t held_version; /* a newer one that waits for its turn in its rollout, or, with
+                           * HF_E_POSTPONED, for endpoints; 0: none */
     bool is_recovered;    /* the servers' chains were not validated in this check (recovery) */
     /* A warning: which endpoints this device does not validate any more since this check, and through
      * which root it did; empty for none. */
     char lost[HF_WHY_MAX];
+    /* A warning: which endpoints showed a chain that this device refuses, and did not before this check,
+     * and why; empty for none. */
+    char refused[HF_WHY_MAX];
     /* A warning: why the export is not up to date, although the on-swap command succeeded; empty for
      * none. */
     char export_fault[HF_WHY_MAX];
@@ -83,7 +87,8 @@ struct hf_update_result {
 /**
  * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed: it
  * was not before; held_version: a newer one waits for its turn). HF_E_POSTPONED: there is a newer one, but no proof that it validates some endpoint;
- * it is installed within a day all the same. Otherwise the bundles are unchanged, verified metadata is
+ * it is installed within a day all the same, and `out` is filled as well: what is active (to_version, -1
+ * for none of this set) and what waits. Otherwise the bundles are unchanged, verified metadata is
  * kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed,
  * but the swap of the active store failed; the next update or open repeats it.) hf_client_status
  * reports the outcome; a change, or a failure other than the last one, is in the journal.
@@ -164,19 +169,24 @@ struct hf_chain_status {
 struct hf_endpoint_status {
     char name[320];
     struct hf_chain_status chains[3];
+    int64_t
+        refused_s; /* when it last showed a chain that is refused; INT64_MIN: it is not refused */
+    char refused[HF_WHY_MAX]; /* why */
 };
 
-/* A future problem with a root. */
+/* A future problem with a root, or an endpoint that is lost or refused. */
 struct hf_warning {
     bool is_note;       /* nothing is lost by it: another root serves */
-    const char *kind;   /* "expiry", "removal", "distrust"; "lost": an endpoint whose roots went */
+    const char *kind;   /* "expiry", "removal", "distrust"; "lost": an endpoint whose roots went;
+                         * "refused": one that showed a chain which this device refuses */
     int threshold_days; /* 730, 365, 180, 90 or 30: the lowest that was reached; 0: it has passed */
-    int64_t at_s;       /* the last second before it; of "lost", when it was noticed */
+    int64_t at_s;       /* the last second before it; of "lost", when it was noticed; of "refused",
+                         * when the endpoint was last seen */
     int64_t days_left;
     char subject[256]; /* of the root; of "lost" the one that the chain leads to, as far as known */
     char sha256[65];
     char endpoint[340]; /* that has no other root; empty where none was seen */
-    char text[832];     /* the whole, for people */
+    char text[1024];    /* the whole, for people */
 };
 
 /* A newer bundle that waits for its turn in its rollout. */

@@ -101,6 +101,7 @@ HF_MUST_USE enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struc
  * the on-swap command runs if it has not succeeded for the active bundle. After a failure or a power
  * cut the next call repeats both, also if its update fails. HF_E_BUSY when another process updates
  * (STATE/lock). An error of the export or of the command names the bundle that is active all the same.
+ * `out` is filled as by hf_client_update.
  */
 HF_MUST_USE enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
                                         struct hf_why *why);

@@ -30,13 +30,12 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     hf_posix_maintain_identity(posix);
     hf_http_transport_idle(posix->transport);
     /* The update's own error comes first; that of the subscribers is in the journal. */
-    if (err != HF_OK)
-        return err;
-    if (notified != HF_OK)
+    if (err == HF_OK && notified != HF_OK)
         return hf_fail(why, notified, "%s", unnotified.text);
     memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
-    *out = result;
-    return HF_OK;
+    if (err == HF_OK || err == HF_E_POSTPONED)
+        *out = result;
+    return err;
 }
 
 static enum hf_err write_export(const char *path, const struct hf_buf *content, struct hf_why *why)
