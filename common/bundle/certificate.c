@@ -192,13 +192,15 @@ static bool read_extension(const struct hf_x509_extension *e, struct hf_certific
             cert->unknown_critical = e->oid;
         return read_list(e->content, HF_DER_SEQUENCE, &cert->policies);
     case POLICY_MAPPINGS:
-        return read_list(e->content, HF_DER_SEQUENCE, &cert->mappings);
+        return hf_der_is_canonical(e->content) &&
+               read_list(e->content, HF_DER_SEQUENCE, &cert->mappings);
     case AUTHORITY_KEY_ID:
         return read_authority_key_id(e->content, cert);
     case POLICY_CONSTRAINTS:
         return read_policy_constraints(e->content, cert);
     case EXT_KEY_USAGE:
-        return read_list(e->content, HF_DER_OID, &cert->ext_key_usage);
+        return hf_der_is_canonical(e->content) &&
+               read_list(e->content, HF_DER_OID, &cert->ext_key_usage);
     case INHIBIT_ANY_POLICY:
         return read_inhibit_any(e->content, cert);
     case ISSUER_ALT_NAME: /* says nothing that a verifier asks */

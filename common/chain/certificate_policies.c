@@ -51,7 +51,7 @@ static bool take_policy(struct hf_bytes *rest, struct hf_bytes *out)
     if (!hf_der_take_tag(rest, HF_DER_SEQUENCE, &information))
         return false;
     struct hf_bytes contents = information.contents;
-    if (!hf_der_take_tag(&contents, HF_DER_OID, &oid))
+    if (!hf_der_take_tag(&contents, HF_DER_OID, &oid) || !hf_der_is_canonical(oid.whole))
         return false;
     *out = oid.contents;
     return true;

@@ -4,6 +4,8 @@
 #include "common/chain/verify.h"
 #include "tests/support/test_pki.h"
 
+#include <mbedtls/oid.h>
+
 #include <stdio.h>
 
 #define NOW pki_day(2025, 6, 1)
@@ -127,6 +129,40 @@ static void namesakes_are_tried_in_turn(void **state)
     assert_int_equal(v.path[1].index, 2);
 }
 
+/* An intermediate with an OBJECT IDENTIFIER that ends in the middle of a number (X.690, 8.19.2). */
+static void damaged_object_identifiers_are_refused(void **state)
+{
+#define BYTES(text)                                                                                \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
+    static const struct pki_extension extensions[] = {
+        {BYTES(MBEDTLS_OID_POLICY_MAPPINGS), false,
+         BYTES("\x30\x0A\x30\x08\x06\x02\x2A\x03\x06\x02\x2A\x9E")},
+        {BYTES(MBEDTLS_OID_POLICY_MAPPINGS), false,
+         BYTES("\x30\x0A\x30\x08\x06\x02\x2A\x03\x06\x02\x2A\x1E")},
+        {BYTES(MBEDTLS_OID_EXTENDED_KEY_USAGE), false,
+         BYTES("\x30\x0A\x06\x04\x55\x1D\x25\x00\x06\x02\x2A\x9E")},
+        {BYTES(MBEDTLS_OID_EXTENDED_KEY_USAGE), false,
+         BYTES("\x30\x0A\x06\x04\x55\x1D\x25\x00\x06\x02\x2A\x1E")},
+    };
+#undef BYTES
+    struct world *w = *state;
+
+    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
+        send_leaf(w, "CN=Middle", &w->ca_key);
+        send(w, &(struct pki_cert){.subject = "CN=Middle",
+                                   .key = &w->ca_key,
+                                   .issuer = "CN=Root",
+                                   .issuer_key = &w->root_key,
+                                   .is_ca = true,
+                                   .extensions = {extensions[i]}});
+        assert_int_equal(judge(w, NULL).is_valid, i % 2 == 1);
+        while (w->n_sent > 0)
+            hf_buf_free(&w->sent[--w->n_sent]);
+    }
+}
+
 /* Two CAs that sign each other, and no way out of the circle. */
 static void circle_of_cross_signs_ends(void **state)
 {
@@ -167,9 +203,8 @@ static void exponential_list_is_given_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_WORLD(any_order_and_what_is_not_needed),
-        WITH_WORLD(namesakes_are_tried_in_turn),
-        WITH_WORLD(circle_of_cross_signs_ends),
+        WITH_WORLD(any_order_and_what_is_not_needed),       WITH_WORLD(namesakes_are_tried_in_turn),
+        WITH_WORLD(damaged_object_identifiers_are_refused), WITH_WORLD(circle_of_cross_signs_ends),
         WITH_WORLD(exponential_list_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
