@@ -37,9 +37,8 @@ struct hf_judgement {
     bool is_against; /* a chain was proved that validates before and not after */
     struct hf_missing_root missing;
     char against[HF_WHY_MAX]; /* endpoint, presented issuer, the anchor that was missing */
-    char silent
-        [HF_WHY_MAX]; /* of the first silent one, a given up one first: its name, and why; then
-                               * the names of the others */
+    /* Of the first silent one, a given up one first: its name, and why; then the names of the others. */
+    char silent[HF_WHY_MAX];
     const char *silent_name; /* the first one's; borrowed from the port */
     char others[176];        /* names, as many as fit */
 };
