@@ -23,6 +23,7 @@ enum {
 
 /* The change that is asked about, as the port takes it. */
 struct question {
+    bool is_candidate;
     const struct hf_bundle *before;
     const struct hf_bundle *after;
     struct hf_trust_anchor *anchors[N_SETS]; /* owned */
@@ -75,7 +76,8 @@ static enum hf_err question_init(const struct hf_change *change, struct question
 {
     static const struct hf_bundle nothing = {0};
     struct question q = {.before = change->before != NULL ? change->before : &nothing,
-                         .after = change->after};
+                         .after = change->after,
+                         .is_candidate = change->is_candidate};
     size_t n_kept = 0;
 
     enum hf_err err = hf_trust_anchors_of(q.before, &q.anchors[BEFORE], why);
@@ -265,16 +267,23 @@ static enum hf_err probe(struct hf_client *c, const struct question *q, size_t e
     return HF_OK;
 }
 
-/* For what the end of the check notes. A silent endpoint stays what it was. */
-static void note_verdict(struct hf_client *c, size_t endpoint, const struct finding *f)
+/* For what the end of the check notes. A silent endpoint stays what it was, and the reason is that of the
+ * active bundle, where it is known: a candidate may be refused for less. */
+static void note_verdict(struct hf_client *c, const struct question *q, size_t endpoint,
+                         const struct finding *f)
 {
     struct hf_refusal *verdict = &c->verdicts[endpoint];
+    const char *text = f->refusal;
 
     if (f->is_for || f->is_before) {
         *verdict = (struct hf_refusal){.seen_s = HF_TIME_NONE};
     } else if (f->refusal[0] != '\0') {
         verdict->seen_s = hf_client_now_s(c);
-        memcpy(verdict->text, f->refusal, sizeof verdict->text);
+        if (q->is_candidate && verdict->text[0] != '\0')
+            return;
+        if (q->is_candidate && c->state.refusals[endpoint].seen_s != HF_TIME_NONE)
+            text = c->state.refusals[endpoint].text;
+        memcpy(verdict->text, text, sizeof verdict->text);
     }
 }
 
@@ -310,7 +319,7 @@ static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q,
         if (has_both == (type != HF_KEY_TYPE_ANY))
             HF_TRY(probe(c, q, endpoint, i, &f.memory[type], &f, why));
     }
-    note_verdict(c, endpoint, &f);
+    note_verdict(c, q, endpoint, &f);
     for (int type = 0; type < HF_KEY_TYPES; type++) {
         struct hf_endpoint_memory *known = &hf_state_endpoint(c, endpoint, (enum hf_key_type)type)
                                                 ->memory;

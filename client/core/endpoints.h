@@ -11,6 +11,7 @@ struct hf_change {
         *before;             /* what the device uses; NULL: nothing, so that nothing can be lost */
     struct hf_bytes revoked; /* keys that it is to lose, 32 bytes each */
     const struct hf_bundle *after;
+    bool is_candidate; /* `after` is not in use yet */
 };
 
 /*

@@ -52,7 +52,8 @@ enum hf_err hf_preflight(struct hf_client *c, struct hf_candidate *cand, struct 
     HF_TRY(hf_bundle_in_use(c, &cand->active, &before, why));
     const struct hf_change change = {.before = &before,
                                      .revoked = hf_description_revoked(&cand->description),
-                                     .after = &cand->bundle};
+                                     .after = &cand->bundle,
+                                     .is_candidate = true};
     for (size_t i = 0; i < before.n_anchors && !is_something_left; i++)
         is_something_left = !hf_revoked_has(change.revoked, before.anchors[i].cert.spki_sha256) &&
                             hf_policy_anchor_state(&before.anchors[i], hf_client_now_s(c)) ==

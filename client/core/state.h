@@ -115,7 +115,7 @@ struct hf_endpoint_state {
  * candidate validated a chain of it. */
 struct hf_refusal {
     int64_t seen_s;        /* HF_TIME_NONE: not refused */
-    char text[HF_WHY_MAX]; /* why the newer of these does not */
+    char text[HF_WHY_MAX]; /* why the active bundle does not, as far as that is known */
     uint64_t stored;
 };
 

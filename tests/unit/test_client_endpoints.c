@@ -260,6 +260,11 @@ static void test_a_refusal_is_kept_and_said_once(void **state)
     assert_int_equal(device_update(w->d), HF_E_POSTPONED);
     assert_int_equal(n_warnings_of_refusals(w), 1);
     assert_int_equal(fake_store_count_events(&w->d->fake.store, "refused"), 2);
+    for (int i = 0; i < 2; i++) { /* the reason is that of the bundle in use, with two anchors */
+        w->d->fake.now_s += i == 0 ? HF_DAY_S - 1 : 0;
+        assert_int_equal(device_update(w->d), HF_E_POSTPONED);
+        assert_non_null(strstr(refused_value(w), "among 2"));
+    }
     device_withdraw(w->d, 3);
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
     w->d->fake.now_s += HF_DAY_S;
