@@ -34,7 +34,9 @@ static void print_forecast(const struct hf_forecast *f, FILE *out)
     fprintf(out, "%-8s %s", words[f->at], f->who);
     if (f->through[0] != '\0' && f->is_endpoint)
         fprintf(out, " through \"%s\"", f->through);
-    if (!f->is_endpoint)
+    if (f->why[0] != '\0')
+        fprintf(out, "; %s: %s\n", from.text, f->why);
+    else if (!f->is_endpoint)
         fprintf(out, "; %s: it %s\n", from.text, ends);
     else if (strcmp(f->cause, "missing") == 0)
         fprintf(out, "; %s: the bundle holds none of its roots\n", from.text);
@@ -58,9 +60,15 @@ static void print_text(const struct hf_simulation *s, FILE *out)
     else
         fprintf(out, "first day of trouble: %s, %s\n", hf_agent_day(s->forecasts[0].trouble_s).text,
                 s->forecasts[0].who);
-    for (size_t i = 0; i < s->n_notes; i++)
-        fprintf(out, "note     certificates issued after %s are not accepted through \"%s\"\n",
-                hf_agent_last_day(s->notes[i].at_s).text, s->notes[i].subject);
+    for (size_t i = 0; i < s->n_notes; i++) {
+        const struct hf_date_note *note = &s->notes[i];
+        if (note->why[0] != '\0')
+            fprintf(out, "note     no server is validated through \"%s\": %s\n", note->subject,
+                    note->why);
+        else
+            fprintf(out, "note     certificates issued after %s are not accepted through \"%s\"\n",
+                    hf_agent_last_day(note->at_s).text, note->subject);
+    }
     for (size_t i = 0; i < s->n_skipped; i++)
         fprintf(out, "skipped  \"%s\": %s is not supported by this device\n", s->skipped[i].subject,
                 s->skipped[i].unsupported);
@@ -81,6 +89,7 @@ static const struct hf_field forecast_fields[] = {
     {"then", HF_FIELD_ENUM, OF(at), .names = words},
     {"through", HF_FIELD_WORDS, OF(through)},
     {"cause", HF_FIELD_TEXT, OF(cause)},
+    {"why", HF_FIELD_WORDS, OF(why)},
     {"root", HF_FIELD_WORDS, OF(root)},
     {"trouble_from", HF_FIELD_TIME, OF(trouble_s)},
     {"broken_from", HF_FIELD_TIME, OF(broken_s)},
@@ -91,6 +100,7 @@ static const struct hf_field note_fields[] = {
     {"kind", HF_FIELD_TEXT, offsetof(struct hf_date_note, kind)},
     {"root", HF_FIELD_CHARS, offsetof(struct hf_date_note, subject)},
     {"time", HF_FIELD_TIME, offsetof(struct hf_date_note, at_s)},
+    {"why", HF_FIELD_WORDS, offsetof(struct hf_date_note, why)},
     {0},
 };
 
@@ -235,7 +245,9 @@ const struct hf_cli_command hf_cmd_simulate = {
         "object or a device's bundles/HASH.VERSION.json.\n\n"
         "Nothing is changed. Servers are assumed to renew their certificates and intermediates\n"
         "under the same roots. After the distrust date of a root, a server fails when its\n"
-        "certificate is renewed, at the latest when its last certificate from before expires.",
+        "certificate is renewed, at the latest when its last certificate from before expires. A\n"
+        "root of a known key whose name constraints, path length, policies or subject are not\n"
+        "those of the active bundle is \"at risk\": only a probe tells whether it validates.",
     .examples =
         "  holdfast simulate --at 2038-01-20\n"
         "  holdfast simulate --at 2030-06-01 --endpoint mqtts://abc-ats.example.com:8883\n"

@@ -1,6 +1,8 @@
 #include "client/core/dependency.h"
 #include "client/core/bundles.h"
 
+#include "common/chain/words.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,8 @@ void hf_dependencies_free(struct hf_dependencies *dependencies)
 }
 
 /* False if no chain of it was seen. A chain that no anchor ever validated says nothing about any. */
-static bool add_endpoint(struct hf_client *c, size_t endpoint, struct hf_dependencies *out)
+static bool add_endpoint(struct hf_client *c, size_t endpoint, const struct hf_bundle *active,
+                         struct hf_dependencies *out)
 {
     const struct hf_endpoint_port *port = &c->ports.endpoints;
     const size_t n_before = out->n;
@@ -40,12 +43,14 @@ static bool add_endpoint(struct hf_client *c, size_t endpoint, struct hf_depende
         struct hf_dependency *d = &out->items[out->n++];
         *d = hf_dependency_of(port->name(port->ctx, endpoint), (enum hf_key_type)type, &e->memory);
         d->loss = &e->loss;
+        d->observed = active;
     }
     return out->n > n_before;
 }
 
-enum hf_err hf_dependencies_make(struct hf_client *c, const struct hf_bundle *bundle,
-                                 struct hf_dependencies *out, struct hf_why *why)
+enum hf_err hf_dependencies_make(struct hf_client *c, const struct hf_bundle *active,
+                                 const struct hf_bundle *bundle, struct hf_dependencies *out,
+                                 struct hf_why *why)
 {
     const size_t n_endpoints = c != NULL ? c->ports.endpoints.n_endpoints : 0;
 
@@ -57,7 +62,7 @@ enum hf_err hf_dependencies_make(struct hf_client *c, const struct hf_bundle *bu
     for (size_t i = 0; i < n_endpoints; i++) {
         const struct hf_endpoint_port *port = &c->ports.endpoints;
         const struct hf_refusal *refusal = &c->state.refusals[i];
-        out->n_unseen += !add_endpoint(c, i, out);
+        out->n_unseen += !add_endpoint(c, i, active, out);
         if (refusal->seen_s != HF_TIME_NONE)
             out->refused[out->n_refused++] = (struct hf_refused_endpoint){port->name(port->ctx, i),
                                                                           refusal};
@@ -114,12 +119,19 @@ enum hf_err hf_dependencies_probe(const struct hf_endpoint_port *port,
             continue;
         err = port->probe(port->ctx, 0, offers[i].offer, &set, 1, &is_valid, &seen, why);
         if (err == HF_OK && seen.has_proof) {
-            struct hf_endpoint_memory *memory = &out->probed[out->n];
+            struct hf_endpoint_memory *memory = &out->probed[out->n].memory;
+            struct hf_dependency *d = &out->items[out->n];
             memory->leaf_not_before_s = seen.leaf_not_before_s;
             memory->leaf_not_after_s = seen.leaf_not_after_s;
             memory->n_anchors = seen.n_anchors;
             memcpy(memory->anchors, seen.anchors, sizeof memory->anchors);
-            out->items[out->n++] = hf_dependency_of(name, offers[i].type, memory);
+            *d = hf_dependency_of(name, offers[i].type, memory);
+            d->observed = bundle;
+            if (!is_valid && !seen.lacks_only_anchor && seen.text[0] != '\0') {
+                d->refusal = out->probed[out->n].refusal;
+                memcpy(out->probed[out->n].refusal, seen.text, sizeof seen.text);
+            }
+            out->n++;
         } else if (seen.text[0] != '\0') {
             (void)snprintf(silence, sizeof silence, "%s", seen.text);
         }
@@ -141,6 +153,27 @@ bool hf_dependency_has(const struct hf_dependency *d, const struct hf_anchor *an
             return true;
     }
     return false;
+}
+
+const char *hf_dependency_new_limit(const struct hf_dependency *d, const struct hf_anchor *anchor)
+{
+    struct hf_certificate cert, old;
+    bool is_observed = false;
+
+    if (d->observed == NULL || !hf_certificate_parse(anchor->der, &cert))
+        return NULL;
+    /* Which one of several validated the chain is not known. */
+    for (size_t i = 0; i < d->observed->n_anchors; i++) {
+        const struct hf_anchor *seen = &d->observed->anchors[i];
+        if (memcmp(seen->cert.spki_sha256, anchor->cert.spki_sha256, HF_SHA256_LEN) != 0 ||
+            !hf_certificate_parse(seen->der, &old))
+            continue;
+        const char *limit = hf_words_new_limit(&cert, &old);
+        if (limit != NULL)
+            return limit;
+        is_observed = true;
+    }
+    return is_observed ? NULL : hf_words_new_limit(&cert, NULL);
 }
 
 void hf_dependency_text(const struct hf_dependency *d, const struct hf_bundle *bundle, char *out,
@@ -172,13 +205,13 @@ struct span {
 /* Some leaves end "never", in 9999. */
 #define LEAF_LASTS_MAX_S (INT64_C(10000) * 366 * HF_DAY_S)
 
-/* False if it is not one of these anchors. */
+/* False if it is not one of these anchors, or can validate no server. */
 static bool find_span(const struct hf_dependency *d, const struct hf_anchor *anchor, int64_t now_s,
                       struct span *out)
 {
     const int64_t remove_s = anchor->remove_after_s, distrust_s = anchor->distrust_after_s;
 
-    if (!hf_dependency_has(d, anchor))
+    if (!hf_dependency_has(d, anchor) || hf_verify_anchor(anchor->der) != 0)
         return false;
     *out = (struct span){anchor->cert.not_before_s, anchor->cert.not_after_s,
                          anchor->cert.not_after_s, HF_END_EXPIRY};
@@ -199,6 +232,10 @@ static bool find_span(const struct hf_dependency *d, const struct hf_anchor *anc
         out->end = HF_END_DISTRUST;
         if (last_s < out->perhaps_s)
             out->perhaps_s = last_s;
+    }
+    if (hf_dependency_new_limit(d, anchor) != NULL) {
+        out->sure_s = out->from_s - 1;
+        out->end = HF_END_UNPROVED;
     }
     return true;
 }
@@ -282,6 +319,14 @@ struct hf_breakage hf_dependency_foresee(const struct hf_dependency *d,
             last_s = span.sure_s;
         }
     }
+    if (out.anchor == NULL && d->refusal != NULL)
+        out.end = HF_END_REFUSED;
+    for (size_t i = 0; i < bundle->n_anchors && out.anchor == NULL; i++) {
+        if (hf_dependency_has(d, &bundle->anchors[i])) {
+            out.anchor = &bundle->anchors[i];
+            out.end = HF_END_REFUSED;
+        }
+    }
     return out;
 }
 
@@ -293,7 +338,8 @@ int64_t hf_dependency_last_end(const struct hf_dependency *d, const struct hf_bu
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         const struct hf_anchor *anchor = &bundle->anchors[i];
         int64_t end_s = anchor->cert.not_after_s;
-        if (!hf_dependency_has(d, anchor) || now_s < anchor->cert.not_before_s)
+        if (!hf_dependency_has(d, anchor) || now_s < anchor->cert.not_before_s ||
+            hf_verify_anchor(anchor->der) != 0)
             continue;
         if (anchor->remove_after_s != HF_TIME_NONE && anchor->remove_after_s < end_s)
             end_s = anchor->remove_after_s;

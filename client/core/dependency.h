@@ -16,13 +16,23 @@ struct hf_dependency {
     int64_t leaf_not_before_s; /* HF_TIME_NONE if no leaf was seen */
     int64_t leaf_not_after_s;
     const struct hf_loss *loss; /* borrowed; NULL if it is not known whether it is lost */
+    /* Borrowed; has the certificates of the keys that validated it. NULL: no chain was seen */
+    const struct hf_bundle *observed;
+    /* Borrowed; why no anchor validates what a probe showed. NULL: one does, or the bundle has no root
+     * of it */
+    const char *refusal;
+};
+
+struct hf_probed {
+    struct hf_endpoint_memory memory;
+    char refusal[HF_WHY_MAX];
 };
 
 struct hf_dependencies {
     struct hf_dependency *items;
     size_t n;
-    struct hf_endpoint_memory *probed; /* what the items of a probe point into */
-    size_t n_unseen;                   /* endpoints that no chain is known of */
+    struct hf_probed *probed; /* what the items of a probe point into */
+    size_t n_unseen;          /* endpoints that no chain is known of */
     /* Endpoints that are refused. Borrowed. */
     struct hf_refused_endpoint {
         const char *name;
@@ -32,11 +42,13 @@ struct hf_dependencies {
 };
 
 /**
- * What the device's endpoints showed and, if there is none or one was never seen, every key of `bundle`
- * by itself, because it is unknown which servers use it. `c` NULL: a device that nothing is known of.
- * HF_E_MEMORY. Borrows from `bundle`, from the state and from the names of the endpoint port.
+ * What the device's endpoints showed, under anchors of `active`, and, if there is none or one was never
+ * seen, every key of `bundle` by itself, because it is unknown which servers use it. `c` NULL: a device
+ * that nothing is known of. HF_E_MEMORY. Borrows from both bundles, from the state and from the names of
+ * the endpoint port.
  */
-HF_MUST_USE enum hf_err hf_dependencies_make(struct hf_client *c, const struct hf_bundle *bundle,
+HF_MUST_USE enum hf_err hf_dependencies_make(struct hf_client *c, const struct hf_bundle *active,
+                                             const struct hf_bundle *bundle,
                                              struct hf_dependencies *out, struct hf_why *why);
 
 /** What the port's first server shows now, to offers of either type of key. HF_E_NETWORK if it shows
@@ -56,14 +68,19 @@ void hf_dependency_text(const struct hf_dependency *d, const struct hf_bundle *b
 
 bool hf_dependency_has(const struct hf_dependency *d, const struct hf_anchor *anchor);
 
+/** Of an anchor that hf_dependency_has, what may not allow the chain that was seen: hf_words_new_limit. */
+const char *hf_dependency_new_limit(const struct hf_dependency *d, const struct hf_anchor *anchor);
+
 /*
  * A server's leaf and intermediates are assumed to be renewed under the same roots. So an anchor with a
  * distrust_after serves surely until that day, and perhaps as long as a leaf lasts that was issued on it.
- * If no leaf was seen, distrust_after is ignored: it is not known which servers it affects.
+ * If no leaf was seen, distrust_after is ignored: it is not known which servers it affects. Of an endpoint
+ * the keys of its anchors are known and not its chain, so a certificate of such a key with other limits
+ * serves perhaps. One that can validate no server does not serve.
  */
 enum hf_hold {
     HF_HOLD_BROKEN = 0, /* no anchor serves */
-    HF_HOLD_AT_RISK,    /* only for a leaf that was issued before a distrust_after */
+    HF_HOLD_AT_RISK,    /* only perhaps */
     HF_HOLD_SURE,
 };
 
@@ -77,7 +94,9 @@ const struct hf_anchor *hf_dependency_served_by(const struct hf_dependency *d,
                                                 int64_t at_s);
 
 enum hf_end {
-    HF_END_MISSING = 0, /* the bundle has no such anchor, or none that is valid already */
+    HF_END_MISSING = 0, /* the bundle has no such anchor */
+    HF_END_REFUSED,     /* it has one that does not validate the chain, or is not valid yet */
+    HF_END_UNPROVED,    /* it has one that perhaps does: hf_dependency_new_limit */
     HF_END_EXPIRY,
     HF_END_DISTRUST,
     HF_END_REMOVAL,
@@ -85,7 +104,7 @@ enum hf_end {
 
 struct hf_breakage {
     enum hf_end end;
-    const struct hf_anchor *anchor; /* the last one to end; NULL if it is missing */
+    const struct hf_anchor *anchor; /* the last one to end, or that is refused; NULL if not known */
     int64_t from_s;                 /* the first second in which it does not hold for sure */
     int64_t at_latest_s;            /* the first one in which it is broken */
 };

@@ -9,7 +9,9 @@
 #include <holdfast/simulate.h>
 
 #include "common/base/digest.h"
+#include "common/base/plaintext.h"
 #include "common/bundle/policy.h"
+#include "common/chain/words.h"
 #include "common/json/json.h"
 
 #include <inttypes.h>
@@ -18,10 +20,8 @@
 #include <string.h>
 
 static const char *const end_names[] = {
-    [HF_END_MISSING] = "missing",
-    [HF_END_EXPIRY] = "expiry",
-    [HF_END_DISTRUST] = "distrust",
-    [HF_END_REMOVAL] = "removal",
+    [HF_END_MISSING] = "missing", [HF_END_REFUSED] = "refused",   [HF_END_UNPROVED] = "unproved",
+    [HF_END_EXPIRY] = "expiry",   [HF_END_DISTRUST] = "distrust", [HF_END_REMOVAL] = "removal",
 };
 
 /* ---- warnings -------------------------------------------------------------------------------- */
@@ -281,6 +281,32 @@ static enum hf_err choose(const struct hf_simulation_query *query, const struct 
         query->endpoint);
 }
 
+/* What is wrong with the anchor that is there, if it is not its end. */
+static void explain(const struct hf_dependency *d, const struct hf_breakage *breakage,
+                    char out[HF_WHY_MAX])
+{
+    const struct hf_anchor *anchor = breakage->anchor;
+    char day[HF_TIME_TEXT_MAX];
+
+    if (breakage->end != HF_END_REFUSED && breakage->end != HF_END_UNPROVED)
+        return;
+    if (anchor == NULL) {
+        (void)snprintf(out, HF_WHY_MAX, "%s", d->refusal);
+        return;
+    }
+    (void)snprintf(out, HF_WHY_MAX, "trust anchor \"%s\": ", anchor->cert.subject);
+    hf_time_format_day(anchor->cert.not_before_s, day);
+    if (breakage->end == HF_END_UNPROVED)
+        hf_text_append(out, HF_WHY_MAX,
+                       "it has the key of a root that validated this endpoint, but %s; check it "
+                       "with `holdfast probe --ca`",
+                       hf_dependency_new_limit(d, anchor));
+    else if (hf_verify_anchor(anchor->der) != 0)
+        hf_words_anchor(anchor->der, out, HF_WHY_MAX);
+    else
+        hf_text_append(out, HF_WHY_MAX, "not yet valid, only from %s on", day);
+}
+
 static struct hf_forecast forecast(const struct hf_dependency *d, const struct hf_bundle *bundle,
                                    int64_t now_s, int64_t at_s)
 {
@@ -300,6 +326,7 @@ static struct hf_forecast forecast(const struct hf_dependency *d, const struct h
     };
 
     hf_dependency_text(d, bundle, out.who, sizeof out.who);
+    explain(d, &breakage, out.why);
     if (breakage.anchor != NULL)
         (void)snprintf(out.root, sizeof out.root, "%s", breakage.anchor->cert.subject);
     if (through != NULL)
@@ -315,11 +342,21 @@ static int compare_forecasts(const void *a, const void *b)
     return strcmp(x->who, y->who);
 }
 
+static struct hf_date_note *add_note(struct hf_simulation *out, const struct hf_anchor *anchor,
+                                     enum hf_end kind)
+{
+    struct hf_date_note *note = &out->notes[out->n_notes++];
+
+    *note = (struct hf_date_note){.kind = end_names[kind], .at_s = HF_TIME_NONE};
+    (void)snprintf(note->subject, sizeof note->subject, "%s", anchor->cert.subject);
+    return note;
+}
+
 static enum hf_err fill(const struct hf_bundle *bundle, const struct hf_dependencies *dependencies,
                         struct hf_simulation *out, struct hf_why *why)
 {
     out->forecasts = calloc(dependencies->n + 1, sizeof *out->forecasts);
-    out->notes = calloc(bundle->n_anchors + 1, sizeof *out->notes);
+    out->notes = calloc(2 * bundle->n_anchors + 1, sizeof *out->notes);
     if (out->forecasts == NULL || out->notes == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the simulation of %zu trust anchors",
                        bundle->n_anchors);
@@ -332,12 +369,10 @@ static enum hf_err fill(const struct hf_bundle *bundle, const struct hf_dependen
     /* If no leaf was seen, it is not known which servers a distrust_after affects, and when. */
     for (size_t i = 0; i < bundle->n_anchors && !out->knows_endpoints; i++) {
         const struct hf_anchor *anchor = &bundle->anchors[i];
-        if (anchor->distrust_after_s == HF_TIME_NONE)
-            continue;
-        struct hf_date_note *note = &out->notes[out->n_notes++];
-        *note = (struct hf_date_note){.kind = end_names[HF_END_DISTRUST],
-                                      .at_s = anchor->distrust_after_s};
-        (void)snprintf(note->subject, sizeof note->subject, "%s", anchor->cert.subject);
+        if (anchor->distrust_after_s != HF_TIME_NONE)
+            add_note(out, anchor, HF_END_DISTRUST)->at_s = anchor->distrust_after_s;
+        if (hf_verify_anchor(anchor->der) != 0)
+            hf_words_anchor(anchor->der, add_note(out, anchor, HF_END_REFUSED)->why, HF_WHY_MAX);
     }
     return HF_OK;
 }
@@ -347,7 +382,7 @@ enum hf_err hf_client_simulate(struct hf_client *client, const struct hf_simulat
 {
     struct hf_simulation result = {.now_s = query->now_s, .at_s = query->at_s};
     struct hf_dependencies dependencies = {0};
-    struct hf_bundle bundle = {0};
+    struct hf_bundle bundle = {0}, active = {0};
     struct hf_why own = {0};
 
     if (client != NULL)
@@ -356,8 +391,15 @@ enum hf_err hf_client_simulate(struct hf_client *client, const struct hf_simulat
         result.now_s = hf_client_now_s(client);
     enum hf_err err = obtain_bundle(client, query, &bundle, &own);
     const bool has_bundle = err == HF_OK;
+    /* Without an active one nothing is known of what validated the endpoints, but their keys. */
+    if (err == HF_OK && client != NULL && query->pem.len > 0) {
+        err = hf_bundle_load_in_use(client, HF_SLOT_ACTIVE, &active, &own);
+        if (err == HF_E_NOT_FOUND || err == HF_E_STORAGE)
+            err = HF_OK;
+    }
     if (err == HF_OK)
-        err = hf_dependencies_make(client, &bundle, &dependencies, &own);
+        err = hf_dependencies_make(client, query->pem.len > 0 ? &active : &bundle, &bundle,
+                                   &dependencies, &own);
     if (err == HF_OK) {
         result.n_unseen = dependencies.n_unseen;
         err = choose(query, &bundle, &dependencies, &result, &own);
@@ -375,6 +417,7 @@ enum hf_err hf_client_simulate(struct hf_client *client, const struct hf_simulat
         err = hf_skipped_describe(&bundle, &result.skipped, &result.n_skipped, &own);
     hf_dependencies_free(&dependencies);
     hf_bundle_free(&bundle);
+    hf_bundle_free(&active);
     if (err != HF_OK)
         hf_simulation_free(&result);
     else

@@ -23,6 +23,7 @@ void hf_loss_text(const struct hf_loss *loss, char *out, size_t cap)
         [HF_LOSS_DISTRUSTED] = "which the publisher distrusts for its certificate",
         [HF_LOSS_REMOVED] = "which the publisher removed by its date",
         [HF_LOSS_EXPIRED] = "which has expired",
+        [HF_LOSS_REFUSED] = "whose certificate in the active bundle is not for servers",
     };
     (void)snprintf(out, cap, "its chain leads to \"%s\", %s", loss->root, causes[loss->cause]);
 }
@@ -60,9 +61,10 @@ static enum hf_loss_cause cause_of(const struct view *v, const uint8_t spki[HF_S
         return HF_LOSS_REMOVED;
     case HF_ANCHOR_EXPIRED:
         return HF_LOSS_EXPIRED;
+    case HF_ANCHOR_NOT_FOR_SERVERS:
+        return HF_LOSS_REFUSED;
     case HF_ANCHOR_USABLE:
     case HF_ANCHOR_NOT_YET_VALID:
-    case HF_ANCHOR_NOT_FOR_SERVERS: /* no chain has led to it */
         break;
     }
     return HF_LOSS_DISTRUSTED;

@@ -96,7 +96,7 @@ int64_t hf_schedule_first_end_s(struct hf_client *c, char subject[HF_DN_TEXT_MAX
 
     enum hf_err err = hf_bundle_load_in_use(c, HF_SLOT_ACTIVE, &bundle, &why);
     if (err == HF_OK)
-        err = hf_dependencies_make(c, &bundle, &dependencies, &why);
+        err = hf_dependencies_make(c, &bundle, &bundle, &dependencies, &why);
     for (size_t i = 0; i < dependencies.n; i++) {
         const struct hf_anchor *last = NULL;
         int64_t end_s = hf_dependency_last_end(&dependencies.items[i], &bundle, now_s, &last);

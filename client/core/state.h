@@ -96,6 +96,7 @@ enum hf_loss_cause {
     HF_LOSS_DISTRUSTED,
     HF_LOSS_REMOVED, /* its remove_after has passed */
     HF_LOSS_EXPIRED,
+    HF_LOSS_REFUSED, /* its certificate is not for servers */
 };
 
 /* A chain that an endpoint showed and that no root validates now. */

@@ -39,7 +39,7 @@ static void endpoint_value_name(size_t endpoint, int value, char out[HF_VALUE_NA
 static const char *const loss_causes[] = {
     [HF_LOSS_MISSING] = "missing",       [HF_LOSS_REVOKED] = "revoked",
     [HF_LOSS_DISTRUSTED] = "distrusted", [HF_LOSS_REMOVED] = "removed",
-    [HF_LOSS_EXPIRED] = "expired",
+    [HF_LOSS_EXPIRED] = "expired",       [HF_LOSS_REFUSED] = "refused",
 };
 #define N_LOSS_CAUSES (sizeof loss_causes / sizeof loss_causes[0])
 

@@ -154,7 +154,7 @@ static enum hf_err describe_warnings(struct hf_client *c, struct hf_status *out,
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
     if (err == HF_OK)
-        err = hf_dependencies_make(c, &bundle, &dependencies, why);
+        err = hf_dependencies_make(c, &bundle, &bundle, &dependencies, why);
     if (err == HF_OK)
         err = hf_warnings_make(&bundle, &dependencies, out->now_s, &out->warnings, &out->n_warnings,
                                why);

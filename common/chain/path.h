@@ -46,7 +46,8 @@ struct hf_search {
 HF_MUST_USE bool hf_path_find(struct hf_search *s);
 
 /** What is wrong with a certificate by itself: HF_FAULT_… of dates, purpose, extensions and algorithms,
- *  of those that count for one that is an anchor or not. Not of its own key. */
+ *  of those that count for one that is an anchor or not. Not of its own key. `s` may be NULL for an
+ *  anchor. */
 unsigned hf_path_own_faults(const struct hf_search *s, const struct hf_certificate *cert,
                             bool is_anchor);
 

@@ -88,4 +88,8 @@ HF_MUST_USE enum hf_err hf_verify(const struct hf_bytes *certs, size_t n_certs,
                                   const struct hf_chain_context *context, struct hf_verdict *out,
                                   struct hf_why *why);
 
+/** What keeps every chain of a server from ending in this anchor, a CA's, whatever its dates: HF_FAULT_…; 0:
+ *  nothing, or it cannot be read. */
+unsigned hf_verify_anchor(struct hf_bytes der);
+
 #endif

@@ -292,11 +292,31 @@ static const struct {
     {HF_FAULT_POLICY, "a CA above it requires a certificate policy that the chain does not have"},
 };
 
+/* What is wrong with it whatever the path is. */
+static void append_own(const struct hf_certificate *cert, unsigned faults, char *out, size_t cap)
+{
+    char fault[HF_ALGORITHM_FAULT_MAX];
+
+    for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
+        if ((faults & plain_faults[i].fault) != 0)
+            hf_text_append(out, cap, ", %s", plain_faults[i].words);
+    if ((faults & HF_FAULT_KEY) != 0) {
+        hf_algorithm_key_fault(cert, fault);
+        hf_text_append(out, cap, ", %s", fault);
+    }
+    if ((faults & HF_FAULT_ALGORITHM) != 0) {
+        hf_algorithm_signature_fault(cert, fault);
+        hf_text_append(out, cap, ", %s", fault);
+    }
+    if ((faults & HF_FAULT_EXTENSION) != 0)
+        append_extension(cert, out, cap);
+}
+
 void hf_words_step(const struct hf_judged *j, size_t step, unsigned *constraints_left, char *out,
                    size_t cap)
 {
     const unsigned faults = j->verdict->path[step].faults;
-    char words[HF_WHY_MAX] = "", fault[HF_ALGORITHM_FAULT_MAX];
+    char words[HF_WHY_MAX] = "";
     struct hf_certificate cert;
 
     if (faults == 0 || !read_step(j, step, &cert))
@@ -304,22 +324,10 @@ void hf_words_step(const struct hf_judged *j, size_t step, unsigned *constraints
     append_dates(j, &cert, faults, words, sizeof words);
     if ((faults & HF_FAULT_HOST) != 0)
         append_mismatch(&cert, j->context, words, sizeof words);
-    for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
-        if ((faults & plain_faults[i].fault) != 0)
-            hf_text_append(words, sizeof words, ", %s", plain_faults[i].words);
     if ((faults & HF_FAULT_KEY_USAGE) != 0)
         hf_text_append(words, sizeof words, ", its keyUsage lacks %s, which the key exchange needs",
                        usage_name(j->context->key_usage));
-    if ((faults & HF_FAULT_KEY) != 0) {
-        hf_algorithm_key_fault(&cert, fault);
-        hf_text_append(words, sizeof words, ", %s", fault);
-    }
-    if ((faults & HF_FAULT_ALGORITHM) != 0) {
-        hf_algorithm_signature_fault(&cert, fault);
-        hf_text_append(words, sizeof words, ", %s", fault);
-    }
-    if ((faults & HF_FAULT_EXTENSION) != 0)
-        append_extension(&cert, words, sizeof words);
+    append_own(&cert, faults, words, sizeof words);
     if ((faults & HF_FAULT_CONSTRAINTS) != 0)
         append_constraints(j, step, &cert, constraints_left, words, sizeof words);
     if ((faults & HF_FAULT_NO_ISSUER) != 0)
@@ -372,6 +380,55 @@ bool hf_words_lacks_anchor(const struct hf_judged *j, bool must_be_usable)
                 return false;
     }
     return true;
+}
+
+/* ---- an anchor by itself ---------------------------------------------------------------------- */
+
+void hf_words_anchor(struct hf_bytes anchor, char *out, size_t cap)
+{
+    const unsigned faults = hf_verify_anchor(anchor);
+    char words[HF_WHY_MAX] = "";
+    struct hf_certificate cert;
+
+    if (faults == 0 || !hf_certificate_parse(anchor, &cert))
+        return;
+    append_own(&cert, faults, words, sizeof words);
+    hf_text_append(out, cap, "%s", words + strlen(", "));
+}
+
+static bool is_new(struct hf_bytes extension, struct hf_bytes old)
+{
+    return extension.data != NULL && !hf_bytes_equal(extension, old);
+}
+
+static bool is_lower(int limit, int old)
+{
+    return limit != HF_NO_LIMIT && (old == HF_NO_LIMIT || limit < old);
+}
+
+const char *hf_words_new_limit(const struct hf_certificate *anchor,
+                               const struct hf_certificate *old)
+{
+    const struct hf_certificate unlimited = {.form = anchor->form,
+                                             .path_len = HF_NO_LIMIT,
+                                             .require_policy = HF_NO_LIMIT,
+                                             .inhibit_mapping = HF_NO_LIMIT,
+                                             .inhibit_any = HF_NO_LIMIT};
+
+    if (old == NULL)
+        old = &unlimited;
+    if (!hf_name_equal(anchor->form.subject, old->form.subject))
+        return "the chain may not lead to its subject";
+    if (is_new(anchor->constraints, old->constraints))
+        return "its name constraints may not allow it";
+    if (is_lower(anchor->path_len, old->path_len))
+        return "its path length may not allow it";
+    if (is_new(anchor->policies, old->policies) || is_new(anchor->mappings, old->mappings) ||
+        is_lower(anchor->require_policy, old->require_policy) ||
+        is_lower(anchor->inhibit_mapping, old->inhibit_mapping) ||
+        is_lower(anchor->inhibit_any, old->inhibit_any))
+        return "its certificate policies may not allow it";
+    return NULL;
 }
 
 /* ---- anchors that did not help ----------------------------------------------------------------- */

@@ -32,6 +32,14 @@ struct hf_judged {
 void hf_words_step(const struct hf_judged *judged, size_t step, unsigned *constraints_left,
                    char *out, size_t cap);
 
+/** Append the HF_FAULT_… that hf_verify_anchor found in `anchor`, as hf_words_step does. */
+void hf_words_anchor(struct hf_bytes anchor, char *out, size_t cap);
+
+/** What of `anchor` may not allow each chain that `old`, of the same key, allows: "its name constraints may
+ *  not allow it"; dates do not count. NULL: nothing. `old` NULL: one of the same name without limits. */
+const char *hf_words_new_limit(const struct hf_certificate *anchor,
+                               const struct hf_certificate *old);
+
 /** Is the issuer of the last certificate of the path neither among what was sent nor, by its name, among the
  *  anchors? With `must_be_usable` only anchors count that are usable and whose key identifier fits. */
 HF_MUST_USE bool hf_words_lacks_anchor(const struct hf_judged *judged, bool must_be_usable);

@@ -31,7 +31,8 @@ AGREEMENT_ONLY = x509.KeyUsage(False, False, False, False, True, False, False, F
 class Authority:
     """A CA with its key; a root unless `issuer` is given. `critical`: an extension beside the usual ones."""
 
-    def __init__(self, common_name, issuer=None, start=NOW - 900 * DAY, end=NOW + 900 * DAY, key=None, critical=None):
+    def __init__(self, common_name, issuer=None, start=NOW - 900 * DAY, end=NOW + 900 * DAY, key=None, critical=None,
+                 path_length=None):
         self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.subject = name(common_name)
         signer = issuer or self
@@ -43,7 +44,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(end)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
             .add_extension(
                 x509.KeyUsage(False, False, False, False, False, True, True, False, False),
                 critical=True,

@@ -9,7 +9,9 @@ import json_schema
 import net_pki
 import net_servers
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
 DAY = datetime.timedelta(days=1)
@@ -137,6 +139,54 @@ def test_a_bundle_in_a_file_is_judged_by_what_the_device_has_seen(device, roots,
     assert (forecast["cause"], forecast["root"]) == ("missing", None)
 
 
+EMAIL_ONLY = {"critical": x509.ExtendedKeyUsage([net_pki.ExtendedKeyUsageOID.EMAIL_PROTECTION])}
+ONE_NAME = {"critical": x509.NameConstraints([x509.DNSName("b.test")], None)}
+
+
+@pytest.mark.parametrize("old, new, then, cause, why", [
+    ({}, {}, "holds", "expiry", None),
+    (ONE_NAME, ONE_NAME, "holds", "expiry", None),
+    (ONE_NAME, {}, "holds", "expiry", None),
+    ({"path_length": 1}, {"path_length": 2}, "holds", "expiry", None),
+    ({}, ONE_NAME, "at risk", "unproved", "but its name constraints may not allow it; check it"),
+    ({"path_length": 1}, {"path_length": 0}, "at risk", "unproved", "but its path length may not allow it; check it"),
+    ({}, {"critical": x509.PolicyConstraints(0, None)}, "at risk", "unproved",
+     "but its certificate policies may not allow it; check it"),
+    ({}, {"common_name": "B"}, "at risk", "unproved", "but the chain may not lead to its subject; check it"),
+    ({}, EMAIL_ONLY, "breaks", "refused", "its extendedKeyUsage does not allow a TLS server"),
+    ({}, {"start": NOW + 9 * DAY}, "breaks", "refused", f"not yet valid, only from {day(NOW + 9 * DAY)} on"),
+])
+def test_another_certificate_of_a_key_that_was_seen(tmp_path, old, new, then, cause, why):
+    def root(common_name="A", start=NOW - DAY, end=NOW + 4000 * DAY, **limits):
+        return agent.Root(common_name, start=start, end=end, key=key, **limits)
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    device = agent.Device(tmp_path).init_with_roots(root(**old).pem, options=("--endpoint", ENDPOINT))
+    has_seen(device, root())
+    file = tmp_path / "new.pem"
+    file.write_text(root(**new).pem)
+    (forecast,) = simulate_json("-s", device.state, "--bundle", file, "--at", day(NOW),
+                                code=0 if then == "holds" else 4)["forecasts"]
+    assert (forecast["then"], forecast["cause"]) == (then, cause)
+    if why:
+        subject = f'O=Holdfast Test, CN={new.get("common_name", "A")}'
+        assert forecast["why"].startswith(f'trust anchor "{subject}": ') and why in forecast["why"]
+        text = simulate("-s", device.state, "--bundle", file, "--at", day(NOW), code=4)
+        assert f'{then:8} {ENDPOINT} (RSA); {day(NOW)}: {forecast["why"]}\n' in text
+
+
+def test_a_root_that_validates_no_server_holds_none(tmp_path):
+    file = tmp_path / "new.pem"
+    file.write_text(agent.Root("Mail", end=NOW + 4000 * DAY, **EMAIL_ONLY).pem)
+    says = "its extendedKeyUsage does not allow a TLS server"
+    text = simulate("--bundle", file, "--at", day(NOW), code=4)
+    assert f'note     no server is validated through "O=Holdfast Test, CN=Mail": {says}\n' in text
+    file.write_text(file.read_text() + agent.Root("Web", end=NOW + 4000 * DAY).pem)
+    found = simulate_json("--bundle", file, "--at", day(NOW))
+    assert [f["who"] for f in found["forecasts"]] == ['any server under "O=Holdfast Test, CN=Web"']
+    assert found["notes"] == [{"kind": "refused", "root": "O=Holdfast Test, CN=Mail", "time": None, "why": says}]
+
+
 def test_an_endpoint_that_the_device_does_not_know_is_looked_at(device, tmp_path):
     authority = net_pki.Authority("Server Root", start=NOW - DAY, end=NOW + 900 * DAY)
     cert, key = authority.leaf("localhost", start=NOW - DAY, end=NOW + 90 * DAY)
@@ -150,9 +200,15 @@ def test_an_endpoint_that_the_device_does_not_know_is_looked_at(device, tmp_path
         assert (forecast["who"], forecast["then"]) == (f"{endpoint} (ECC)", "holds")
         assert forecast["trouble_from"][:10] == day(NOW + 900 * DAY)
         simulate_json(*words, "--at", day(NOW + 1000 * DAY), code=4)
+        limited = tmp_path / "limited.pem"
+        net_pki.write_pem(limited, net_pki.Authority("Server Root", key=authority.key, **ONE_NAME).cert)
+        (forecast,) = simulate_json("--endpoint", endpoint, "--bundle", limited, "--at", day(NOW), code=4)["forecasts"]
+        assert (forecast["cause"], forecast["why"]) == ("refused", (
+            'certificate 0 "O=Holdfast Test, CN=localhost": its name "localhost" is not one that '
+            '"O=Holdfast Test, CN=Server Root" may issue for (its name constraints do not permit it)'))
         (forecast,) = simulate_json("-s", device.state, "--endpoint", endpoint, "--at", day(NOW),
                                     code=4)["forecasts"]
-        assert forecast["cause"] == "missing"
+        assert (forecast["cause"], forecast["why"]) == ("missing", None)
     gone = agent.refused("simulate", *words, "--at", day(NOW))
     assert endpoint in gone and "refused" in gone
     assert "holdfast: --endpoint: " in agent.refused("simulate", "--bundle", roots, "--at", day(NOW),

@@ -75,6 +75,7 @@ static enum hf_err probe(void *ctx, size_t endpoint, enum hf_offer offer,
         if (is_valid[i] && !sets[i].is_judged_only)
             e->was_shown_certificate = true;
     }
+    sighting.lacks_only_anchor = sighting.has_proof && n_sets > 0 && !is_valid[n_sets - 1];
     if (sighting.has_proof && n_sets > 0 && !is_valid[n_sets - 1])
         (void)snprintf(sighting.text, sizeof sighting.text,
                        "no trust anchor for issuer \"%s\" among %zu", chain->issuer,

@@ -6,6 +6,9 @@
 #include "common/bundle/bundle.h"
 #include "client/core/endpoints.h"
 #include "tests/support/device.h"
+#include "tests/support/test_pki.h"
+
+#include <mbedtls/oid.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +128,13 @@ static void test_last_anchor_of_an_endpoint_goes_too(void **state)
     assert_true(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
 }
 
+static void learn(struct world *w)
+{
+    device_add_bundle(w->d, 2, &w->both);
+    tuf_repo_publish_next(&w->d->repo);
+    CHECK_OK(device_update(w->d)); /* the first: nothing to look with before, so after it */
+}
+
 /* ---- endpoints that are lost -------------------------------------------------------------------------- */
 
 static const char *lost_value(struct world *w)
@@ -163,6 +173,31 @@ static void test_a_lost_endpoint_is_looked_at_each_day_until_it_is_back(void **s
     CHECK_OK(device_update(w->d));
     assert_string_equal(lost_value(w), "");
     assert_int_equal(fake_store_count_events(&w->d->fake.store, "regained"), 1);
+}
+
+/* The fake endpoint's chain leads to keys, whatever their certificates say. */
+static void test_an_endpoint_below_a_root_that_is_not_for_servers_is_lost(void **state)
+{
+    static const uint8_t for_mail[] = MBEDTLS_OID_EMAIL_PROTECTION;
+    struct world *w = *state;
+    struct hf_buf mail = {0};
+    struct pki_key key;
+
+    pki_key_make(&key, PKI_P256);
+    pki_issue_pem(&(struct pki_cert){.subject = "CN=Mail",
+                                     .key = &key,
+                                     .is_ca = true,
+                                     .extended_usage = {for_mail, sizeof for_mail - 1}},
+                  &mail);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&mail));
+    CHECK_OK(hf_buf_append(&w->both, mail.data, mail.len));
+    learn(w);
+    assert_string_equal(w->d->result.lost,
+                        "mqtts://home.test:8883 is lost: its chain leads to \"CN=Mail\", whose "
+                        "certificate in the active bundle is not for servers");
+    assert_non_null(strstr(lost_value(w), " refused CN=Mail"));
+    pki_key_free(&key);
+    hf_buf_free(&mail);
 }
 
 static void test_damaged_loss_is_none(void **state)
@@ -311,13 +346,6 @@ static void test_damaged_refusal_is_none(void **state)
 }
 
 /* ---- the memory -------------------------------------------------------------------------------------- */
-
-static void learn(struct world *w)
-{
-    device_add_bundle(w->d, 2, &w->both);
-    tuf_repo_publish_next(&w->d->repo);
-    CHECK_OK(device_update(w->d)); /* the first: nothing to look with before, so after it */
-}
 
 static void test_memory_is_what_was_seen(void **state)
 {
@@ -470,6 +498,7 @@ int main(void)
         T(test_last_anchor_of_an_endpoint_goes_too),
         T(test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost),
         T(test_a_lost_endpoint_is_looked_at_each_day_until_it_is_back),
+        T(test_an_endpoint_below_a_root_that_is_not_for_servers_is_lost),
         T(test_damaged_loss_is_none),
         T(test_a_refusal_is_kept_and_said_once),
         T(test_one_valid_chain_is_enough),

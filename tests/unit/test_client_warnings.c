@@ -75,7 +75,7 @@ static void make(struct fixture *f, int64_t now_s)
 
     free(f->warnings);
     f->warnings = NULL;
-    CHECK_OK(hf_dependencies_make(NULL, &f->bundle, &roots, &why));
+    CHECK_OK(hf_dependencies_make(NULL, &f->bundle, &f->bundle, &roots, &why));
     CHECK_OK(hf_warnings_make(&f->bundle, f->dependencies.n > 0 ? &f->dependencies : &roots, now_s,
                               &f->warnings, &f->n, &why));
     hf_dependencies_free(&roots);

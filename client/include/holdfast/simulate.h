@@ -3,7 +3,9 @@
  * anchor, and since which day.
  *
  * A server's leaf and intermediates are assumed to be renewed under the same roots as today. For a
- * bundle that the endpoints were not probed with, only anchors count whose keys were part of a probe.
+ * bundle that the endpoints were not probed with, only anchors count whose keys were part of a probe. Of a
+ * certificate of such a key with other limits (name constraints, path length, policies) it is not known
+ * whether it validates the endpoint.
  */
 #ifndef HOLDFAST_SIMULATE_H
 #define HOLDFAST_SIMULATE_H
@@ -26,7 +28,8 @@ struct hf_simulation_query {
 
 enum hf_simulated {
     HF_SIMULATED_BREAKS = 0,
-    HF_SIMULATED_AT_RISK, /* breaks for a server whose certificate was issued after a distrust_after */
+    HF_SIMULATED_AT_RISK, /* breaks for a server whose certificate was issued after a distrust_after, or
+                           * it is not known whether the limits of its root allow it */
     HF_SIMULATED_HOLDS,
 };
 
@@ -36,17 +39,21 @@ struct hf_forecast {
     bool is_endpoint;
     enum hf_simulated at; /* at the moment asked about */
     char through[256];    /* then: the subject of the root that is valid longest; or empty */
-    const char *cause;    /* of the first problem: "expiry", "distrust", "removal", "missing" */
+    /* Of the first problem: "expiry", "distrust", "removal", "missing"; "refused": a root does not
+     * validate it, or not yet; "unproved": it is not known whether a root does. */
+    const char *cause;
+    char why[HF_WHY_MAX]; /* refused or unproved: what is wrong, for people; else empty */
     char root[256];       /* the subject of the last root to end; empty if missing */
     int64_t trouble_s;    /* the first second in which it may fail */
     int64_t broken_s;     /* … and in which it fails at the latest */
 };
 
-/* A date of an anchor that ends no chain, as far as is known. */
+/* A date of an anchor that ends no chain, as far as is known; or an anchor that none can end in. */
 struct hf_date_note {
     char subject[256];
-    const char *kind; /* "distrust" */
-    int64_t at_s;     /* the last second before */
+    const char *kind;     /* "distrust", or "refused": no server is validated through it */
+    int64_t at_s;         /* the last second before; INT64_MIN: refused */
+    char why[HF_WHY_MAX]; /* refused: what is wrong with it; else empty */
 };
 
 struct hf_simulation {
