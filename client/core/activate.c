@@ -1,7 +1,7 @@
 /*
  * A candidate becomes the active bundle, and is on trial. The endpoints' evidence, or the application,
- * ends the trial either way; silence makes it longer, by a day at most where the bundle before would not
- * reach the endpoint either. What counts is the time that this device is up, so that neither a clock that
+ * ends the trial either way; silence makes it longer, by a day at most where the bundle before never
+ * reached the endpoint either. What counts is the time that this device is up, so that neither a clock that
  * jumps nor one that stands still ends a trial. A device that wakes, checks and goes off again is hardly
  * ever up; its starts count instead, as for the recovery.
  */

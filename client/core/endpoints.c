@@ -342,8 +342,7 @@ static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q,
         judgement->n_for++;
     } else {
         note_silent(judgement, &f);
-        judgement->n_undecidable += f.is_given_up ||
-                                    (!f.is_before && (f.refusal[0] != '\0' || !is_known));
+        judgement->n_undecidable += f.is_given_up || (!f.is_before && !is_known);
     }
     return HF_OK;
 }

@@ -32,8 +32,9 @@ struct hf_judgement {
     size_t n_for;
     size_t n_silent;   /* gave no evidence either way, those that are given up among them */
     size_t n_given_up; /* of these, lost by the publisher's will */
-    /* Of the silent ones, those that the old anchors would not bring back: they are given up, or refused by
-     * both sets of anchors, or never showed a chain that this device validated. */
+    /* Of the silent ones, those that the old anchors would not bring back: they are given up, or never showed a
+     * chain that this device validated. One that did and is refused now counts as silent: it may be an attacker on
+     * the network who answers, and who must not end a trial. */
     size_t n_undecidable;
     bool is_against; /* a chain was proved that validates before and not after */
     struct hf_missing_root missing;

@@ -391,18 +391,37 @@ static void take_both(struct world *w)
     w->d->fake.uptime_ms = 0;
 }
 
-/* The bundle before did not reach it either: going back would not help. */
-static void test_an_endpoint_that_is_refused_keeps_no_trial_open(void **state)
+/* The bundle before never reached it either: going back would not help. */
+static void test_an_endpoint_that_was_always_refused_keeps_no_trial_open(void **state)
 {
     struct world *w = *state;
     struct hf_buf foreign = {0};
 
-    CHECK_OK(device_update(w->d)); /* it was reached once */
     device_make_anchor("Foreign Root", &foreign);
     fake_endpoint_show_all(w->home, hf_buf_bytes(&foreign));
     take_both(w);
     check_the_trial_ends_after_a_day(
         w, "no endpoint was lost by it; it waits no longer for mqtts://home.test:8883: no trust");
+    hf_buf_free(&foreign);
+}
+
+/* An attacker on the network answers in its place: as good as silence. */
+static void test_a_foreign_chain_ends_no_trial(void **state)
+{
+    struct world *w = *state;
+    struct hf_buf foreign = {0};
+
+    take_new_root_only(w, 3);
+    device_make_anchor("Foreign Root", &foreign);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&foreign));
+    for (int i = 0; i < 30; i++) {
+        pass_time(w, HF_DAY_S);
+        CHECK_OK(device_update(w->d));
+        assert_true(is_on_trial(w));
+    }
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->old_root));
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
     hf_buf_free(&foreign);
 }
 
@@ -657,7 +676,8 @@ int main(void)
         T(test_rollback_needs_no_repository, setup_with_endpoint),
         T(test_endpoints_confirm_after_the_time_of_the_trial, setup_with_endpoint),
         T(test_silence_makes_the_trial_longer, setup_with_endpoint),
-        T(test_an_endpoint_that_is_refused_keeps_no_trial_open, setup_with_endpoint),
+        T(test_an_endpoint_that_was_always_refused_keeps_no_trial_open, setup_with_endpoint),
+        T(test_a_foreign_chain_ends_no_trial, setup_with_endpoint),
         T(test_an_endpoint_that_was_never_reached_keeps_no_trial_open, setup_with_endpoint),
         T(test_an_endpoint_that_is_given_up_keeps_no_trial_open, setup_with_endpoint),
         T(test_clock_that_jumps_ends_no_trial, setup_with_endpoint),
