@@ -274,7 +274,27 @@ static void read_extensions(struct oracle_cert *cert)
     }
 }
 
-/* What Holdfast lets be used: RSA from 2048 bits, and P-256, P-384, P-521 by their names (RFC 5480, 2.1.1). */
+/* RFC 3279, 2.3.1: the parameters are NULL; there are keys without them too. RFC 8017, 3.1: both numbers are odd. */
+static bool is_strong_rsa(const X509 *x509, const EVP_PKEY *key)
+{
+    X509_ALGOR *algorithm = NULL;
+    BIGNUM *modulus = NULL, *exponent = NULL;
+    int parameters = V_ASN1_UNDEF;
+
+    X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, X509_get_X509_PUBKEY(x509));
+    X509_ALGOR_get0(NULL, &parameters, NULL, algorithm);
+    bool is = (parameters == V_ASN1_NULL || parameters == V_ASN1_UNDEF) &&
+              EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &modulus) == 1 &&
+              EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&
+              BN_num_bits(modulus) >= 2048 && BN_is_odd(modulus) && BN_is_odd(exponent) &&
+              BN_num_bits(exponent) >= 2 && BN_num_bits(exponent) <= 32;
+    BN_free(modulus);
+    BN_free(exponent);
+    return is;
+}
+
+/* What Holdfast lets be used: RSA from 2048 bits with an exponent of 32 at most, and P-256, P-384, P-521 by their
+ * names (RFC 5480, 2.1.1). */
 static bool is_strong_key(const X509 *x509)
 {
     EVP_PKEY *key = X509_get0_pubkey(x509);
@@ -282,14 +302,8 @@ static bool is_strong_key(const X509 *x509)
     size_t len;
     if (key == NULL)
         return false;
-    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
-        X509_ALGOR *algorithm = NULL;
-        int parameters = V_ASN1_UNDEF; /* RFC 3279, 2.3.1: NULL; there are keys without it too */
-        X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, X509_get_X509_PUBKEY(x509));
-        X509_ALGOR_get0(NULL, &parameters, NULL, algorithm);
-        return (parameters == V_ASN1_NULL || parameters == V_ASN1_UNDEF) &&
-               EVP_PKEY_get_bits(key) >= 2048;
-    }
+    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA)
+        return is_strong_rsa(x509, key);
     return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
            EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, encoding,
                                           sizeof encoding, NULL) == 1 &&
