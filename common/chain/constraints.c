@@ -50,6 +50,17 @@ static bool is_dns_name(struct hf_bytes name)
     return label_len > 0;
 }
 
+/* What a constraint may say of hosts: all of them, one, or with a dot in front those below it. */
+static bool is_host_base(struct hf_bytes base)
+{
+    return base.len == 0 || is_dns_name(base.data[0] == '.' ? skip(base, 1) : base);
+}
+
+static bool has_nul(struct hf_bytes text)
+{
+    return text.len > 0 && memchr(text.data, '\0', text.len) != NULL;
+}
+
 /* `host` is `base`, or has labels in front of it. A `base` that begins with a dot is not itself within:
  * the RFC has that for URIs, and CAs write it for DNS names too. */
 static bool is_host_within(struct hf_bytes host, struct hf_bytes base)
@@ -66,7 +77,7 @@ static enum place place_dns(struct hf_bytes name, struct hf_bytes base)
 {
     bool is_wildcard = name.len > 2 && memcmp(name.data, "*.", 2) == 0;
 
-    if (base.len > 0 && !is_dns_name(base.data[0] == '.' ? skip(base, 1) : base))
+    if (!is_host_base(base))
         return DAMAGED;
     if (!is_wildcard)
         return !is_dns_name(name) ? DAMAGED : is_host_within(name, base) ? WITHIN : OUTSIDE;
@@ -97,7 +108,8 @@ static enum place place_email(struct hf_bytes name, struct hf_bytes base)
 {
     struct hf_bytes host = host_of_mailbox(name), base_host = host_of_mailbox(base);
 
-    if (host.data == NULL || !is_dns_name(host))
+    if (host.data == NULL || !is_dns_name(host) || has_nul(name) || has_nul(base) ||
+        !(base_host.data != NULL ? is_dns_name(base_host) : is_host_base(base)))
         return DAMAGED;
     if (base_host.data != NULL) {
         size_t local = name.len - host.len;
@@ -139,7 +151,8 @@ static enum place place_uri(struct hf_bytes name, struct hf_bytes base)
 
     for (size_t i = 0; i < host.len; i++)
         has_letter = has_letter || (lower(host.data[i]) >= 'a' && lower(host.data[i]) <= 'z');
-    if (!is_dns_name(host) || !has_letter || host.data[0] == '[')
+    if (!is_dns_name(host) || !has_letter || host.data[0] == '[' || has_nul(name) ||
+        !is_host_base(base))
         return DAMAGED; /* "MUST reject" (4.2.1.10): no host, or an address */
     if (base.len > 0 && base.data[0] == '.')
         return is_host_within(host, base) ? WITHIN : OUTSIDE;

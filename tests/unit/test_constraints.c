@@ -12,6 +12,7 @@
     }
 #define DNS 0x82
 #define URI 0x86
+#define EMAIL 0x81
 #define MANY 100
 
 /* A CA with these constraints (NameConstraints), and a certificate with these names (GeneralNames). */
@@ -142,6 +143,38 @@ static void a_damaged_directory_name_constrains_nothing_away(void **state)
     hf_buf_free(&constraints);
 }
 
+/* Excluded mailboxes and hosts of URIs that cannot be read, or cannot be compared with the name. */
+static void an_excluded_host_that_is_none_allows_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t tag;
+        struct hf_bytes base, name;
+        enum hf_constraint_verdict verdict;
+    } cases[] = {
+        {EMAIL, OID("bad.org"), OID("good@good.org"), HF_CONSTRAINT_ALLOWS},
+        {EMAIL, OID("b..d"), OID("good@good.org"), HF_CONSTRAINT_DAMAGED},
+        {EMAIL, OID("bad@b\0d.org"), OID("good@good.org"), HF_CONSTRAINT_DAMAGED},
+        {EMAIL, OID("bad@bad.org"), OID("g\0d@good.org"), HF_CONSTRAINT_DAMAGED},
+        {URI, OID("bad.org"), OID("https://good.org/x"), HF_CONSTRAINT_ALLOWS},
+        {URI, OID("b..d"), OID("https://good.org/x"), HF_CONSTRAINT_DAMAGED},
+        {URI, OID("bad.org"), OID("https://good.org/\0"), HF_CONSTRAINT_DAMAGED},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hf_buf constraints = {0}, name = {0}, names = {0};
+        put_excluded(&constraints, cases[i].tag, cases[i].base, 1);
+        pki_put(&name, cases[i].tag, cases[i].name);
+        pki_put(&names, 0x30, hf_buf_bytes(&name));
+        assert_int_equal(check(hf_buf_bytes(&constraints), hf_buf_bytes(&names), "O=Leaf", false,
+                               true, 1000),
+                         cases[i].verdict);
+        hf_buf_free(&constraints);
+        hf_buf_free(&name);
+        hf_buf_free(&names);
+    }
+}
+
 /* The first of two permitted subtrees holds the name. */
 static void a_subtree_is_damaged_behind_the_one_that_decides(void **state)
 {
@@ -246,6 +279,7 @@ int main(void)
         cmocka_unit_test(wildcards_meet_constraints_with_and_without_a_dot),
         cmocka_unit_test(common_names_of_a_server_are_names),
         cmocka_unit_test(a_damaged_directory_name_constrains_nothing_away),
+        cmocka_unit_test(an_excluded_host_that_is_none_allows_nothing),
         cmocka_unit_test(a_subtree_is_damaged_behind_the_one_that_decides),
         cmocka_unit_test(every_look_is_paid_for),
         cmocka_unit_test(directory_names_cost_more),
