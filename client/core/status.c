@@ -98,9 +98,8 @@ static void describe_state(const struct hf_client *c, struct hf_status *out)
     if (c->awaits_confirm)
         waits_for = "the application (holdfast confirm, or reject)";
     else if (c->ports.endpoints.n_endpoints > 0)
-        waits_for =
-            "a valid chain from every endpoint, after an hour of uptime or ten starts; for "
-            "endpoints that the bundle before would not reach either, a day of uptime at most";
+        waits_for = "a valid chain from every endpoint, after an hour of uptime or ten starts; for "
+                    "endpoints that were never reached, or are given up, a day of uptime at most";
     out->trial = (struct hf_trial_status){true, s->trial.version, s->trial.up_s, ""};
     (void)snprintf(out->trial.waits_for, sizeof out->trial.waits_for, "%s", waits_for);
 }

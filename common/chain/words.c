@@ -229,6 +229,82 @@ static const char *issuer_fault(const struct hf_certificate *cert)
                        : "is not a CA (expected cA in its basicConstraints)";
 }
 
+static bool append_state(const struct hf_trust_anchor *anchor, int64_t now_s, char *out, size_t cap)
+{
+    char day[HF_TIME_TEXT_MAX];
+
+    switch (hf_policy_state_at(anchor->not_before_s, anchor->not_after_s, anchor->remove_after_s,
+                               now_s)) {
+    case HF_ANCHOR_EXPIRED:
+        hf_time_format_day(anchor->not_after_s, day);
+        hf_text_append(out, cap, "expired on %s", day);
+        return true;
+    case HF_ANCHOR_NOT_YET_VALID:
+        hf_time_format_day(anchor->not_before_s, day);
+        hf_text_append(out, cap, "is valid only from %s on", day);
+        return true;
+    case HF_ANCHOR_REMOVED:
+        hf_time_format_last(anchor->remove_after_s, day);
+        hf_text_append(out, cap, "was to be removed after %s", day);
+        return true;
+    case HF_ANCHOR_USABLE:
+    case HF_ANCHOR_NOT_FOR_SERVERS:
+        break;
+    }
+    return false;
+}
+
+/* `cert` is the anchor, read. */
+static void append_anchor_fault(const struct hf_trust_anchor *anchor,
+                                const struct hf_certificate *cert,
+                                const struct hf_certificate *child, int64_t now_s, char *out,
+                                size_t cap)
+{
+    char day[HF_TIME_TEXT_MAX];
+
+    if (hf_certificate_has_other_key_id(cert, child)) {
+        hf_text_append(out, cap, "has another key");
+        return;
+    }
+    if (hf_signature_verify(child, cert) < HF_SIGNATURE_WEAK) {
+        hf_text_append(out, cap, "has a key with which the signature does not verify");
+        return;
+    }
+    if (append_state(anchor, now_s, out, cap))
+        return;
+    if (!hf_certificate_is_issuer(cert, true)) {
+        hf_text_append(out, cap, "%s", issuer_fault(cert));
+        return;
+    }
+    if (anchor->distrust_after_s != HF_TIME_NONE) {
+        hf_time_format_last(anchor->distrust_after_s, day);
+        hf_text_append(out, cap, "is distrusted for server certificates issued after %s%s", day,
+                       cert->path_len != HF_NO_LIMIT ? "; it " : "");
+    }
+    if (cert->path_len != HF_NO_LIMIT)
+        hf_text_append(out, cap,
+                       "allows no more than %d intermediate certificates below it (path length)",
+                       cert->path_len);
+    else if (anchor->distrust_after_s == HF_TIME_NONE)
+        hf_text_append(out, cap, "is not accepted for it");
+}
+
+/* As clauses: "the trust anchor of that name expired on 2025-10-19", joined by "; ". */
+static void append_anchors(const struct hf_anchors *anchors, const struct hf_certificate *child,
+                           int64_t now_s, char *out, size_t cap)
+{
+    const struct hf_trust_anchor *anchor;
+    struct hf_certificate cert;
+    size_t at = 0;
+
+    while ((anchor = hf_anchors_next(anchors, child->issuer_hash, &at)) != NULL) {
+        if (!hf_certificate_parse(anchor->der, &cert))
+            continue;
+        hf_text_append(out, cap, "%sthe trust anchor of that name ", out[0] != '\0' ? "; " : "");
+        append_anchor_fault(anchor, &cert, child, now_s, out, cap);
+    }
+}
+
 /* The path does not go on from `cert`. Why? */
 static void append_untrusted(const struct hf_judged *j, const struct hf_certificate *cert,
                              char *out, size_t cap)
@@ -238,7 +314,7 @@ static void append_untrusted(const struct hf_judged *j, const struct hf_certific
 
     hf_x509_form_name(cert->form.issuer, name);
     for (size_t i = 0; i < j->anchors->n; i++)
-        hf_words_anchors(j->anchors->at[i], cert, j->context->at_s, known, sizeof known);
+        append_anchors(j->anchors->at[i], cert, j->context->at_s, known, sizeof known);
     if (!find_issuer(j, cert, &issuer))
         hf_text_append(
             out, cap, ", no %strust anchor for issuer \"%s\"%s", known[0] != '\0' ? "usable " : "",
@@ -429,81 +505,4 @@ const char *hf_words_new_limit(const struct hf_certificate *anchor,
         is_lower(anchor->inhibit_any, old->inhibit_any))
         return "its certificate policies may not allow it";
     return NULL;
-}
-
-/* ---- anchors that did not help ----------------------------------------------------------------- */
-
-static bool append_state(const struct hf_trust_anchor *anchor, int64_t now_s, char *out, size_t cap)
-{
-    char day[HF_TIME_TEXT_MAX];
-
-    switch (hf_policy_state_at(anchor->not_before_s, anchor->not_after_s, anchor->remove_after_s,
-                               now_s)) {
-    case HF_ANCHOR_EXPIRED:
-        hf_time_format_day(anchor->not_after_s, day);
-        hf_text_append(out, cap, "expired on %s", day);
-        return true;
-    case HF_ANCHOR_NOT_YET_VALID:
-        hf_time_format_day(anchor->not_before_s, day);
-        hf_text_append(out, cap, "is valid only from %s on", day);
-        return true;
-    case HF_ANCHOR_REMOVED:
-        hf_time_format_last(anchor->remove_after_s, day);
-        hf_text_append(out, cap, "was to be removed after %s", day);
-        return true;
-    case HF_ANCHOR_USABLE:
-    case HF_ANCHOR_NOT_FOR_SERVERS:
-        break;
-    }
-    return false;
-}
-
-/* `cert` is the anchor, read. */
-static void append_anchor_fault(const struct hf_trust_anchor *anchor,
-                                const struct hf_certificate *cert,
-                                const struct hf_certificate *child, int64_t now_s, char *out,
-                                size_t cap)
-{
-    char day[HF_TIME_TEXT_MAX];
-
-    if (hf_certificate_has_other_key_id(cert, child)) {
-        hf_text_append(out, cap, "has another key");
-        return;
-    }
-    if (hf_signature_verify(child, cert) < HF_SIGNATURE_WEAK) {
-        hf_text_append(out, cap, "has a key with which the signature does not verify");
-        return;
-    }
-    if (append_state(anchor, now_s, out, cap))
-        return;
-    if (!hf_certificate_is_issuer(cert, true)) {
-        hf_text_append(out, cap, "%s", issuer_fault(cert));
-        return;
-    }
-    if (anchor->distrust_after_s != HF_TIME_NONE) {
-        hf_time_format_last(anchor->distrust_after_s, day);
-        hf_text_append(out, cap, "is distrusted for server certificates issued after %s%s", day,
-                       cert->path_len != HF_NO_LIMIT ? "; it " : "");
-    }
-    if (cert->path_len != HF_NO_LIMIT)
-        hf_text_append(out, cap,
-                       "allows no more than %d intermediate certificates below it (path length)",
-                       cert->path_len);
-    else if (anchor->distrust_after_s == HF_TIME_NONE)
-        hf_text_append(out, cap, "is not accepted for it");
-}
-
-void hf_words_anchors(const struct hf_anchors *anchors, const struct hf_certificate *child,
-                      int64_t now_s, char *out, size_t cap)
-{
-    const struct hf_trust_anchor *anchor;
-    struct hf_certificate cert;
-    size_t at = 0;
-
-    while ((anchor = hf_anchors_next(anchors, child->issuer_hash, &at)) != NULL) {
-        if (!hf_certificate_parse(anchor->der, &cert))
-            continue;
-        hf_text_append(out, cap, "%sthe trust anchor of that name ", out[0] != '\0' ? "; " : "");
-        append_anchor_fault(anchor, &cert, child, now_s, out, cap);
-    }
 }

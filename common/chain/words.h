@@ -47,9 +47,4 @@ HF_MUST_USE bool hf_words_lacks_anchor(const struct hf_judged *judged, bool must
 /** Why a chain is not valid, for one sentence: `certificate 1 "CN=…": expired on …; …`. */
 void hf_words_refusal(const struct hf_judged *judged, char out[HF_WHY_MAX]);
 
-/** Append why the anchors with the name of the issuer of `child` did not help, as clauses: "the trust
- *  anchor of that name expired on 2025-10-19", joined by "; ". */
-void hf_words_anchors(const struct hf_anchors *anchors, const struct hf_certificate *child,
-                      int64_t now_s, char *out, size_t cap);
-
 #endif

@@ -9,6 +9,7 @@
 #include "tests/fuzz/der_edit.h"
 
 #include "common/chain/verify.h"
+#include "common/chain/words.h"
 #include "tests/support/x509_oracle.h"
 #include "tests/support/x509_oracle_parts.h"
 
@@ -278,6 +279,20 @@ static void check_verdict(const struct x509_case *c, const struct hf_verdict *ve
     FUZZ_CHECK(!verdict->is_valid || verdict->path[verdict->n_path - 1].index == HF_VERIFY_ANCHOR);
 }
 
+/* A refusal becomes a sentence that steers no terminal, whatever a server sent. */
+static void check_words(const struct x509_case *c, const struct hf_anchor_sets *sets,
+                        const struct hf_chain_context *context, const struct hf_verdict *verdict)
+{
+    struct hf_chain_context told = *context;
+    const struct hf_judged judged = {c->sent, c->n_sent, sets, &told, verdict};
+    struct hf_why why = {.code = HF_E_TLS};
+
+    if (told.host != NULL) /* the device's own words, which were read as a name or an address */
+        told.host = "a.example";
+    hf_words_refusal(&judged, why.text);
+    fuzz_check_refusal(HF_E_TLS, &why);
+}
+
 static void compare(const struct x509_case *c, const struct hf_anchors *anchors)
 {
     const struct hf_chain_context context = {.host = c->host,
@@ -292,6 +307,8 @@ static void compare(const struct x509_case *c, const struct hf_anchors *anchors)
         check_verdict(c, &verdict);
     else
         fuzz_check_refusal(err, &why);
+    if (err == HF_OK && !verdict.is_valid)
+        check_words(c, &sets, &context, &verdict);
     enum x509_answer answer = x509_oracle(c, &reason);
     for (size_t i = 0; i < c->n_sent; i++)
         if (has_odd_value(c->sent[i]))

@@ -234,6 +234,8 @@ void hf_posix_close(struct hf_posix *posix)
 {
     if (posix == NULL)
         return;
+    if (posix->accepts_common_names)
+        hf_trust_store_accept_common_names(false);
     hf_client_close(posix->client);
     hf_endpoint_probe_free(posix->endpoint_probe);
     hf_http_transport_free(posix->transport);
