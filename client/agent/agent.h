@@ -80,13 +80,13 @@ extern const char *const hf_agent_level_names[];
 HF_MUST_USE enum hf_err hf_agent_open(const struct hf_cli_call *call, struct hf_posix **out,
                                       struct hf_why *why);
 
-/** Append the file that `option` names; nothing for NULL. The sentence says so if the file is empty:
- *  HF_E_FORMAT. */
+/** Append the file that `option` names; nothing for NULL. The sentence says so if the file is
+ *  empty: HF_E_FORMAT. */
 HF_MUST_USE enum hf_err hf_agent_read_file(const char *option, const char *file, size_t max_bytes,
                                            struct hf_buf *out, struct hf_why *why);
 
-/** Replace `*path`, the value of `option`, by the same path from the root of the file system. NULL stays
- *  NULL. */
+/** Replace `*path`, the value of `option`, by the same path from the root of the file system. NULL
+ *  stays NULL. */
 HF_MUST_USE enum hf_err hf_agent_make_absolute(const char *option, char **path, struct hf_why *why);
 
 /* Values as text, for one call of printf. */
@@ -98,15 +98,15 @@ struct hf_agent_text hf_agent_day(int64_t time_s);      /* "2026-11-22" */
 struct hf_agent_text hf_agent_last_day(int64_t time_s); /* hf_time_format_last */
 struct hf_agent_text hf_agent_duration(int64_t s);      /* "3 d 5 h", "6 h 12 min", "1 min 5 s" */
 
-/** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1", "rolled back SET/PROFILE 2 -> 1" or
- *  "current SET/PROFILE 2", and whether that took a recovery. */
+/** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1", "rolled back SET/PROFILE 2 -> 1"
+ *  or "current SET/PROFILE 2", and whether that took a recovery. */
 #define HF_AGENT_RESULT_MAX 320 /* two names of HF_SET_NAME_MAX, two numbers, and words */
 void hf_agent_format_result(const struct hf_posix_config *config,
                             const struct hf_update_result *result, char out[HF_AGENT_RESULT_MAX]);
 
 /*
- * --endpoint, --alpn, --client-cert, --client-key, --legacy-ciphers and --modern-ciphers, as `init` and
- * `endpoints` take them (cmd_endpoints.c).
+ * --endpoint, --alpn, --client-cert, --client-key, --legacy-ciphers and --modern-ciphers, as `init`
+ * and `endpoints` take them (cmd_endpoints.c).
  */
 
 enum { HF_CIPHERS_UNCHANGED = 0, HF_CIPHERS_MODERN, HF_CIPHERS_LEGACY };

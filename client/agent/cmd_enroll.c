@@ -57,7 +57,7 @@ static enum hf_err print(struct hf_posix *posix, const char *verb,
     return HF_OK;
 }
 
-/* ---- the token ------------------------------------------------------------------------------------ */
+/* ---- the token ------------------------------------------------------------------------------- */
 
 /* A token stands in a file on a line of its own, and on the command line as it is. */
 static enum hf_err check_token(const char *option, char *token, struct hf_why *why)
@@ -95,7 +95,7 @@ static enum hf_err read_token(struct enroll_options *o, struct hf_buf *file, con
     return check_token("--token-file", (char *)file->data, why);
 }
 
-/* ---- enroll ---------------------------------------------------------------------------------------- */
+/* ---- enroll ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -216,7 +216,7 @@ const struct hf_cli_command hf_cmd_enroll = {
     .run = enroll,
 };
 
-/* ---- rotate ---------------------------------------------------------------------------------------- */
+/* ---- rotate ---------------------------------------------------------------------------------- */
 
 static enum hf_err rotate(struct hf_cli_call *call, struct hf_why *why)
 {

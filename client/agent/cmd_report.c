@@ -1,4 +1,5 @@
-/* holdfast report: what this device tells the fleet service, sent now, and the key that signs it. */
+/* holdfast report: what this device tells the fleet service, sent now, and the key that signs
+ * it. */
 #include "client/agent/agent.h"
 #include "common/cli/report.h"
 

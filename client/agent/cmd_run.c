@@ -21,8 +21,8 @@ struct loop {
 static struct hf_runner *running;
 static volatile sig_atomic_t is_checking;
 
-/* A check ends where it is: what a power cut may do to it, a signal may too, and a request to stop is
- * not kept waiting for a slow server. */
+/* A check ends where it is: what a power cut may do to it, a signal may too, and a request to stop
+ * is not kept waiting for a slow server. */
 static void stop(int signal_number)
 {
     (void)signal_number;
@@ -37,8 +37,8 @@ static void poke(int signal_number)
     hf_runner_poke(running);
 }
 
-/* During a check it waits: it is no reason to interrupt what the check is waiting for. So it does as
- * long as there is no loop to wake. */
+/* During a check it waits: it is no reason to interrupt what the check is waiting for. So it does
+ * as long as there is no loop to wake. */
 static void hold_poke(bool is_on)
 {
     sigset_t set;

@@ -1,5 +1,5 @@
-/* holdfast status; with --check: the health of this device, as one line for a monitoring system, and its
- * exit code. */
+/* holdfast status; with --check: the health of this device, as one line for a monitoring system,
+ * and its exit code. */
 #include "client/agent/status.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"

@@ -62,7 +62,8 @@ static const struct hf_cli_program program = {
 
 int main(int argc, const char **argv)
 {
-    /* This program does not read SQLite's memory statistics, which cost a lock at each allocation. */
+    /* This program does not read SQLite's memory statistics, which cost a lock at each
+     * allocation. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     return hf_cli_main(&program, argc, argv);
 }

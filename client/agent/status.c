@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- for programs: JSON ------------------------------------------------------------------------- */
+/* ---- for programs: JSON ---------------------------------------------------------------------- */
 
 /* `ctx` is the whole status. */
 static json_t *days_left(const void *at, const void *ctx)
@@ -284,7 +284,7 @@ enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *view, s
     return hf_report_print(view_fields, view, &view->status, out, why);
 }
 
-/* ---- for people: text, a head about the device, then one block a root --------------------------- */
+/* ---- for people: text, a head about the device, then one block a root ------------------------ */
 
 #define SOON_DAYS 90 /* a root that ends within a quarter needs attention */
 

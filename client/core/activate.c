@@ -1,9 +1,9 @@
 /*
- * A candidate becomes the active bundle, and is on trial. The endpoints' evidence, or the application,
- * ends the trial either way; silence makes it longer, by a day at most where the bundle before never
- * reached the endpoint either. What counts is the time that this device is up, so that neither a clock that
- * jumps nor one that stands still ends a trial. A device that wakes, checks and goes off again is hardly
- * ever up; its starts count instead, as for the recovery.
+ * A candidate becomes the active bundle, and is on trial. The endpoints' evidence, or the
+ * application, ends the trial either way; silence makes it longer, by a day at most where the
+ * bundle before never reached the endpoint either. What counts is the time that this device is up,
+ * so that neither a clock that jumps nor one that stands still ends a trial. A device that wakes,
+ * checks and goes off again is hardly ever up; its starts count instead, as for the recovery.
  */
 #include "client/core/report.h"
 
@@ -26,13 +26,15 @@ static bool has_same_revoked(struct hf_client *c, const struct hf_description *d
     return is_same;
 }
 
-/* Nothing new. If new targets keys list what is active, they adopt it as their lowest version, once, and what
- * it revokes: a holder of stolen former keys may have signed another list. What they do not list while their
- * own bundle waits for its turn they do not adopt: its number may be the attacker's, above all that can come. */
+/* Nothing new. If new targets keys list what is active, they adopt it as their lowest version,
+ * once, and what it revokes: a holder of stolen former keys may have signed another list. What they
+ * do not list while their own bundle waits for its turn they do not adopt: its number may be the
+ * attacker's, above all that can come. */
 static enum hf_err keep_active(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
-    /* Without a target the newest bundle was rejected or waits, and what an older one revoked holds. */
+    /* Without a target the newest bundle was rejected or waits, and what an older one revoked
+     * holds. */
     bool has_other_list = cand->target != NULL && !has_same_revoked(c, &cand->description);
 
     if (has_other_list || (cand->has_new_keys && cand->target != NULL)) {
@@ -49,13 +51,15 @@ static enum hf_err keep_active(struct hf_client *c, struct hf_candidate *cand, s
     return hf_active_store_follow(c, &cand->active, why);
 }
 
-/* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */
+/* Old or new, never between: the bundle, the version it forbids from now on, and the line about
+ * it. */
 static enum hf_err commit_new(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
     const struct hf_bundle_record *new = &cand->record;
     struct hf_trial *trial = &c->state.trial;
-    /* A version that follows one on trial: the confirmed one stays what the device rolls back to. */
+    /* A version that follows one on trial: the confirmed one stays what the device rolls back
+     * to. */
     const bool is_active_on_trial = trial->version >= 0;
     const size_t n = cand->bundle.n_anchors;
     char from[24] = "none", text[HF_WHY_MAX];
@@ -147,8 +151,8 @@ static enum hf_err reject_active(struct hf_client *c, struct hf_why *why)
     return HF_OK;
 }
 
-/* To the previous bundle as it would be used: without what was revoked since. HF_E_STATE if that leaves
- * nothing. `missing` is why, NULL: the application says so. */
+/* To the previous bundle as it would be used: without what was revoked since. HF_E_STATE if that
+ * leaves nothing. `missing` is why, NULL: the application says so. */
 static enum hf_err roll_back(struct hf_client *c, const char *reason,
                              const struct hf_missing_root *missing, struct hf_why *why)
 {
@@ -199,9 +203,9 @@ out:
     return err;
 }
 
-/* After a restart the uptime starts again: what the device had before it went down is lost, so that a
- * trial never ends too early. A start is noticed by that; those that are missed only make it longer.
- * Between two checks no more is counted than lies between two checks. */
+/* After a restart the uptime starts again: what the device had before it went down is lost, so that
+ * a trial never ends too early. A start is noticed by that; those that are missed only make it
+ * longer. Between two checks no more is counted than lies between two checks. */
 static void count_time(const struct hf_client *c, struct hf_trial *trial)
 {
     const bool has_uptime = c->ports.clock.uptime_ms != NULL;
@@ -218,8 +222,8 @@ static void count_time(const struct hf_client *c, struct hf_trial *trial)
     trial->last_uptime_ms = now_ms;
 }
 
-/* Against the previous bundle, with what is revoked since, as far as it can be read; without one the
- * active one is compared with nothing. */
+/* Against the previous bundle, with what is revoked since, as far as it can be read; without one
+ * the active one is compared with nothing. */
 static enum hf_err judge_trial(struct hf_client *c, struct hf_judgement *out, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
@@ -280,7 +284,8 @@ enum hf_err hf_trial_check(struct hf_client *c, int64_t *rejected, struct hf_why
         *rejected = version;
     if (err != HF_E_STATE)
         return err;
-    /* The device has to go on as it is; the update that may repair it must not be held up by that. */
+    /* The device has to go on as it is; the update that may repair it must not be held up by
+     * that. */
     (void)hf_fail_context(why, "%s", judgement.against);
     return hf_journal(c, HF_LEVEL_ERROR, "trial", why->text, why);
 }

@@ -138,10 +138,10 @@ size_t hf_bundle_count_usable(const struct hf_bundle *bundle, int64_t now_s)
 /* ---- what is revoked ------------------------------------------------------------------------- */
 
 /*
- * What the publisher revoked stays revoked: when a device goes back to the bundle before, to that of the
- * factory, or to the only one that it can read. The list is that of the newest bundle that was ever
- * active. A later one replaces it, so that it brings back what it holds: an attacker with the targets
- * keys cannot revoke a root permanently.
+ * What the publisher revoked stays revoked: when a device goes back to the bundle before, to that
+ * of the factory, or to the only one that it can read. The list is that of the newest bundle that
+ * was ever active. A later one replaces it, so that it brings back what it holds: an attacker with
+ * the targets keys cannot revoke a root permanently.
  */
 
 struct hf_bytes hf_description_revoked(const struct hf_description *d)
@@ -308,8 +308,8 @@ static enum hf_err take_if_loaded(struct hf_client *c, enum hf_slot slot, struct
     return err;
 }
 
-/* The bundle that the active store holds, without what is revoked, after bringing the store up to the one
- * that is stored as active. HF_E_NOT_FOUND if it holds none. The caller frees `out`. */
+/* The bundle that the active store holds, without what is revoked, after bringing the store up to
+ * the one that is stored as active. HF_E_NOT_FOUND if it holds none. The caller frees `out`. */
 static enum hf_err active_bundle(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
@@ -321,14 +321,15 @@ static enum hf_err active_bundle(struct hf_client *c, struct hf_bundle *out, str
     hf_bundle_record_free(&record);
     if (err == HF_OK || err == HF_E_NOT_FOUND)
         return err;
-    /* The active bundle cannot be read, or not be used: then the active store has the previous one. */
+    /* The active bundle cannot be read, or not be used: then the active store has the previous
+     * one. */
     return take_if_loaded(c, HF_SLOT_PREVIOUS, out, &no_previous) == HF_OK ? HF_OK : err;
 }
 
 /* ---- the active trust store as PEM, for programs that do not link libholdfast ---------------- */
 
-/* What PEM cannot say stands above the certificate. The subject is printable ASCII without line breaks
- * (hf_cert), so it stays a comment. */
+/* What PEM cannot say stands above the certificate. The subject is printable ASCII without line
+ * breaks (hf_cert), so it stays a comment. */
 static enum hf_err append_anchor(struct hf_buf *out, const struct hf_anchor *anchor)
 {
     char date[HF_TIME_TEXT_MAX];
@@ -384,7 +385,8 @@ static void narrow(int64_t first_s, int64_t now_s, int64_t *from_s, int64_t *unt
         *until_s = first_s;
 }
 
-/* Dates end with their last second; certificates may say the year 9999, so one more does no harm. */
+/* Dates end with their last second; certificates may say the year 9999, so one more does no
+ * harm. */
 static int64_t after(int64_t last_s)
 {
     return last_s == HF_TIME_NONE || last_s == INT64_MAX ? HF_TIME_NONE : last_s + 1;

@@ -1,4 +1,5 @@
-/* bundles.c: bundles as the store keeps them, what is revoked of them, and the active trust store. */
+/* bundles.c: bundles as the store keeps them, what is revoked of them, and the active trust
+ * store. */
 #ifndef HF_CLIENT_CORE_BUNDLES_H
 #define HF_CLIENT_CORE_BUNDLES_H
 
@@ -21,7 +22,8 @@ HF_MUST_USE enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bu
 HF_MUST_USE enum hf_err hf_bundle_load_in_use(struct hf_client *c, enum hf_slot slot,
                                               struct hf_bundle *out, struct hf_why *why);
 
-/** The certificates of `bundle` that are not supported here. The caller frees `*out`. HF_E_MEMORY. */
+/** The certificates of `bundle` that are not supported here. The caller frees `*out`.
+ *  HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_skipped_describe(const struct hf_bundle *bundle,
                                             struct hf_skipped_status **out, size_t *n_out,
                                             struct hf_why *why);
@@ -35,14 +37,15 @@ struct hf_bytes hf_description_revoked(const struct hf_description *d);
 /** Is this key in such a list? */
 bool hf_revoked_has(struct hf_bytes revoked, const uint8_t spki_sha256[HF_SHA256_LEN]);
 
-/** The keys that are revoked. If the stored list cannot be read that is logged, and it is the list of
- *  the newest stored bundle. The caller frees `out`. HF_E_MEMORY. */
+/** The keys that are revoked. If the stored list cannot be read that is logged, and it is the list
+ *  of the newest stored bundle. The caller frees `out`. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_revoked_load(struct hf_client *c, struct hf_buf *out,
                                         struct hf_why *why);
 
 /* ---- the active trust store ------------------------------------------------------------------ */
 
-/** The anchors of `bundle` as ports take them. They borrow from `bundle`; the caller frees `*out`. */
+/** The anchors of `bundle` as ports take them. They borrow from `bundle`; the caller frees
+ *  `*out`. */
 HF_MUST_USE enum hf_err hf_trust_anchors_of(const struct hf_bundle *bundle,
                                             struct hf_trust_anchor **out, struct hf_why *why);
 
@@ -56,12 +59,13 @@ HF_MUST_USE enum hf_err hf_active_store_follow(struct hf_client *c,
                                                const struct hf_bundle_record *record,
                                                struct hf_why *why);
 
-/** At the start of a check: another process may have rolled back since, or the swap of a rollback may have
- *  failed. The refresh may need it. `out` is the active record, or stays empty: what goes wrong is logged. */
+/** At the start of a check: another process may have rolled back since, or the swap of a rollback
+ *  may have failed. The refresh may need it. `out` is the active record, or stays empty: what goes
+ *  wrong is logged. */
 void hf_active_store_follow_stored(struct hf_client *c, struct hf_bundle_record *out);
 
-/** At the start: the active bundle or, if that cannot be read, the previous one. What goes wrong is in
- *  the journal; a device without anchors must be able to update more than ever. */
+/** At the start: the active bundle or, if that cannot be read, the previous one. What goes wrong is
+ *  in the journal; a device without anchors must be able to update more than ever. */
 void hf_active_store_load(struct hf_client *c);
 
 #endif

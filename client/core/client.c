@@ -1,4 +1,5 @@
-/* The device's work: what a configuration must be, open and close, and the update as a list of steps. */
+/* The device's work: what a configuration must be, open and close, and the update as a list of
+ * steps. */
 #include "client/core/endpoints.h"
 #include "client/core/refresh.h"
 #include "client/core/report.h"
@@ -76,8 +77,8 @@ enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
                             .awaits_confirm = config->awaits_confirm};
     random->fill(random->ctx, &seed, sizeof seed);
     hf_json_seed(seed);
-    /* Makes this device's checks fall on other moments than those of others. Not stored: a clone of the
-     * store is another device. */
+    /* Makes this device's checks fall on other moments than those of others. Not stored: a clone of
+     * the store is another device. */
     random->fill(random->ctx, name, sizeof name);
     hf_sha256_hex(config->instance != NULL ? hf_bytes_of_text(config->instance)
                                            : (struct hf_bytes){name, sizeof name},
@@ -142,8 +143,8 @@ enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_
                       "its repository first");
         goto out;
     }
-    /* A store that cannot be read is no reason to leave the device without anchors: the bundle may lie
-     * elsewhere, and the update will say what is wrong. */
+    /* A store that cannot be read is no reason to leave the device without anchors: the bundle may
+     * lie elsewhere, and the update will say what is wrong. */
     if (err != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "the root metadata cannot be read: %s", own.text);
     hf_state_load(c);
@@ -239,8 +240,8 @@ static enum hf_err update(struct hf_client *c, struct hf_candidate *cand, int64_
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
 }
 
-/* The same failure again, check after check, would push everything else out of the journal. How long a
- * candidate still waits is no news. */
+/* The same failure again, check after check, would push everything else out of the journal. How
+ * long a candidate still waits is no news. */
 static bool is_news(const struct hf_device_state *s, enum hf_err outcome, const char *text)
 {
     const char *end = strstr(text, HF_POSTPONED_UNTIL);
@@ -268,8 +269,8 @@ static void success_text(const struct hf_client *c, const struct hf_update_resul
                    (long long)result->to_version, how, but, result->lost);
 }
 
-/* In one transaction: which endpoints are lost, how the check ended, and all that is new in the state.
- * `result` is of a check that succeeded; `text` says why another one did not. */
+/* In one transaction: which endpoints are lost, how the check ended, and all that is new in the
+ * state. `result` is of a check that succeeded; `text` says why another one did not. */
 static void record_check(struct hf_client *c, const struct hf_candidate *cand, enum hf_err outcome,
                          struct hf_update_result *result, const char *text)
 {
@@ -338,8 +339,8 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
                                                            : cand.held.version;
     }
     if (err == HF_OK) {
-        /* A device without a bundle had nothing to validate its endpoints with. A failure here does not
-         * undo the update; it ends the next check. */
+        /* A device without a bundle had nothing to validate its endpoints with. A failure here does
+         * not undo the update; it ends the next check. */
         if (!cand.has_active && hf_endpoints_learn(client, &learning) != HF_OK)
             hf_log(client, HF_LEVEL_WARNING, "the endpoints cannot be looked at: %s",
                    learning.text);

@@ -1,9 +1,9 @@
 /*
- * What the files of client/core share: the client itself, its clock, its log and journal. README.md of
- * client/ says which file does what, in the order of an update.
+ * What the files of client/core share: the client itself, its clock, its log and journal. README.md
+ * of client/ says which file does what, in the order of an update.
  *
- * Inside the core `why` is never NULL, and may be written to on the way to success. The functions of
- * client.h give their own and hand it on when they fail.
+ * Inside the core `why` is never NULL, and may be written to on the way to success. The functions
+ * of client.h give their own and hand it on when they fail.
  */
 #ifndef HF_CLIENT_CORE_CLIENT_INTERNAL_H
 #define HF_CLIENT_CORE_CLIENT_INTERNAL_H
@@ -63,8 +63,8 @@ struct hf_client {
     struct hf_reporter reporter;
     bool has_swapped; /* the active store, since the last report was sent */
 
-    /* Of endpoint N, by what it showed in this check: seen_s is 0 if it showed nothing, HF_TIME_NONE if it
-     * is not refused. Owned. */
+    /* Of endpoint N, by what it showed in this check: seen_s is 0 if it showed nothing,
+     * HF_TIME_NONE if it is not refused. Owned. */
     struct hf_refusal *verdicts;
 
     struct hf_trusted_set trusted;       /* during an update only */
@@ -94,9 +94,9 @@ int64_t hf_client_uptime_ms(const struct hf_client *c);
 void hf_clock_floor_apply(struct hf_client *c);
 
 /**
- * What the newest root, then the targets metadata, say about time. A signed time is believed up to this
- * device's own clock, if that is not below the floor. The time of targets counts as long as root names
- * the keys that signed them. For the next transaction, and for the trust port at once.
+ * What the newest root, then the targets metadata, say about time. A signed time is believed up to
+ * this device's own clock, if that is not below the floor. The time of targets counts as long as
+ * root names the keys that signed them. For the next transaction, and for the trust port at once.
  */
 HF_MUST_USE enum hf_err hf_clock_floor_learn_root(struct hf_client *c, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_clock_floor_learn_targets(struct hf_client *c, struct hf_why *why);

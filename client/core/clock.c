@@ -10,13 +10,13 @@
 #define HF_BUILD_TIME_S 0
 #endif
 
-/* Root and targets are signed at least once a year: a clock that is further ahead than this of every
- * signed time that was seen, right after asking the repository, is more likely to be wrong than the
- * repository is to be abandoned. */
+/* Root and targets are signed at least once a year: a clock that is further ahead than this of
+ * every signed time that was seen, right after asking the repository, is more likely to be wrong
+ * than the repository is to be abandoned. */
 #define CLOCK_FAR_AHEAD_S (400 * HF_DAY_S)
 
-/* 9999-12-31T23:59:59Z, the last that a text can say: whatever a clock claims, sums with it stay far
- * from the end of the numbers. */
+/* 9999-12-31T23:59:59Z, the last that a text can say: whatever a clock claims, sums with it stay
+ * far from the end of the numbers. */
 #define CLOCK_MAX_S INT64_C(253402300799)
 
 int64_t hf_client_clock_s(const struct hf_client *c)
@@ -95,8 +95,9 @@ void hf_clock_floor_apply(struct hf_client *c)
     c->ports.trust.set_clock_floor(c->ports.trust.ctx, c->clock_floor_s);
 }
 
-/* How far a signed time is believed. A clock at or above the floor may well be right, and a publisher
- * whose clock runs ahead must not take devices with it; one below the floor knows nothing. */
+/* How far a signed time is believed. A clock at or above the floor may well be right, and a
+ * publisher whose clock runs ahead must not take devices with it; one below the floor knows
+ * nothing. */
 static int64_t believed_s(const struct hf_client *c, int64_t signed_at_s)
 {
     int64_t own_s = hf_client_clock_s(c);

@@ -29,7 +29,8 @@ void hf_dependencies_free(struct hf_dependencies *dependencies)
     *dependencies = (struct hf_dependencies){0};
 }
 
-/* False if no chain of it was seen. A chain that no anchor ever validated says nothing about any. */
+/* False if no chain of it was seen. A chain that no anchor ever validated says nothing about
+ * any. */
 static bool add_endpoint(struct hf_client *c, size_t endpoint, const struct hf_bundle *active,
                          struct hf_dependencies *out)
 {

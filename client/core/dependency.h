@@ -1,6 +1,6 @@
 /*
- * Which trust anchors each endpoint depends on, and until when they serve it. The schedule, the warnings
- * of the status and `holdfast simulate` share this.
+ * Which trust anchors each endpoint depends on, and until when they serve it. The schedule, the
+ * warnings of the status and `holdfast simulate` share this.
  */
 #ifndef HF_CLIENT_CORE_DEPENDENCY_H
 #define HF_CLIENT_CORE_DEPENDENCY_H
@@ -18,8 +18,8 @@ struct hf_dependency {
     const struct hf_loss *loss; /* borrowed; NULL if it is not known whether it is lost */
     /* Borrowed; has the certificates of the keys that validated it. NULL: no chain was seen */
     const struct hf_bundle *observed;
-    /* Borrowed; why no anchor validates what a probe showed. NULL: one does, or the bundle has no root
-     * of it */
+    /* Borrowed; why no anchor validates what a probe showed. NULL: one does, or the bundle has no
+     * root of it */
     const char *refusal;
 };
 
@@ -42,17 +42,17 @@ struct hf_dependencies {
 };
 
 /**
- * What the device's endpoints showed, under anchors of `active`, and, if there is none or one was never
- * seen, every key of `bundle` by itself, because it is unknown which servers use it. `c` NULL: a device
- * that nothing is known of. HF_E_MEMORY. Borrows from both bundles, from the state and from the names of
- * the endpoint port.
+ * What the device's endpoints showed, under anchors of `active`, and, if there is none or one was
+ * never seen, every key of `bundle` by itself, because it is unknown which servers use it. `c`
+ * NULL: a device that nothing is known of. HF_E_MEMORY. Borrows from both bundles, from the state
+ * and from the names of the endpoint port.
  */
 HF_MUST_USE enum hf_err hf_dependencies_make(struct hf_client *c, const struct hf_bundle *active,
                                              const struct hf_bundle *bundle,
                                              struct hf_dependencies *out, struct hf_why *why);
 
-/** What the port's first server shows now, to offers of either type of key. HF_E_NETWORK if it shows
- *  nothing, with the reason; or a fault of this device's own. Borrows from `port`. */
+/** What the port's first server shows now, to offers of either type of key. HF_E_NETWORK if it
+ *  shows nothing, with the reason; or a fault of this device's own. Borrows from `port`. */
 HF_MUST_USE enum hf_err hf_dependencies_probe(const struct hf_endpoint_port *port,
                                               const struct hf_bundle *bundle,
                                               struct hf_dependencies *out, struct hf_why *why);
@@ -68,15 +68,16 @@ void hf_dependency_text(const struct hf_dependency *d, const struct hf_bundle *b
 
 bool hf_dependency_has(const struct hf_dependency *d, const struct hf_anchor *anchor);
 
-/** Of an anchor that hf_dependency_has, what may not allow the chain that was seen: hf_words_new_limit. */
+/** Of an anchor that hf_dependency_has, what may not allow the chain that was seen:
+ *  hf_words_new_limit. */
 const char *hf_dependency_new_limit(const struct hf_dependency *d, const struct hf_anchor *anchor);
 
 /*
- * A server's leaf and intermediates are assumed to be renewed under the same roots. So an anchor with a
- * distrust_after serves surely until that day, and perhaps as long as a leaf lasts that was issued on it.
- * If no leaf was seen, distrust_after is ignored: it is not known which servers it affects. Of an endpoint
- * the keys of its anchors are known and not its chain, so a certificate of such a key with other limits
- * serves perhaps. One that can validate no server does not serve.
+ * A server's leaf and intermediates are assumed to be renewed under the same roots. So an anchor
+ * with a distrust_after serves surely until that day, and perhaps as long as a leaf lasts that was
+ * issued on it. If no leaf was seen, distrust_after is ignored: it is not known which servers it
+ * affects. Of an endpoint the keys of its anchors are known and not its chain, so a certificate of
+ * such a key with other limits serves perhaps. One that can validate no server does not serve.
  */
 enum hf_hold {
     HF_HOLD_BROKEN = 0, /* no anchor serves */

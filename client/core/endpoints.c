@@ -1,7 +1,7 @@
 /*
- * What the device's own servers say about a change of anchors. A probe is evidence against it only when
- * the server proved that it holds the key of a chain that validates before and not after, and that the
- * whole chain is its own; anything else that happens on the network is silence.
+ * What the device's own servers say about a change of anchors. A probe is evidence against it only
+ * when the server proved that it holds the key of a chain that validates before and not after, and
+ * that the whole chain is its own; anything else that happens on the network is silence.
  */
 #include "client/core/endpoints.h"
 #include "client/core/bundles.h"
@@ -245,8 +245,8 @@ static enum hf_err probe(struct hf_client *c, const struct question *q, size_t e
            seen.has_proof && !is_kept ? "refused: " : "", seen.text);
     if (is_refused)
         memcpy(f->refusal, seen.text, sizeof f->refusal);
-    /* Between two roots there are often two intermediates of one name and key. An attacker on the network
-     * could have inserted the one that is about to end. */
+    /* Between two roots there are often two intermediates of one name and key. An attacker on the
+     * network could have inserted the one that is about to end. */
     f->is_before = f->is_before || is_before;
     if (would_lose && !is_lost)
         (void)snprintf(seen.text, sizeof seen.text,
@@ -267,8 +267,8 @@ static enum hf_err probe(struct hf_client *c, const struct question *q, size_t e
     return HF_OK;
 }
 
-/* For what the end of the check notes. A silent endpoint stays what it was, and the reason is that of the
- * active bundle, where it is known: a candidate may be refused for less. */
+/* For what the end of the check notes. A silent endpoint stays what it was, and the reason is that
+ * of the active bundle, where it is known: a candidate may be refused for less. */
 static void note_verdict(struct hf_client *c, const struct question *q, size_t endpoint,
                          const struct finding *f)
 {
@@ -287,7 +287,8 @@ static void note_verdict(struct hf_client *c, const struct question *q, size_t e
     }
 }
 
-/* The sentence is about the first one, a given up one before others; of the rest as many names as fit. */
+/* The sentence is about the first one, a given up one before others; of the rest as many names as
+ * fit. */
 static void note_silent(struct hf_judgement *judgement, const struct finding *f)
 {
     const bool is_first = judgement->n_silent == 0 ||
@@ -325,8 +326,8 @@ static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q,
                                                 ->memory;
         if (f.memory[type].n_anchors > 0)
             *known = f.memory[type];
-        /* What a silent server showed last stays known. But a chain that the server has stopped showing
-         * must not hold an anchor for ever. */
+        /* What a silent server showed last stays known. But a chain that the server has stopped
+         * showing must not hold an anchor for ever. */
         else if ((f.is_for || f.is_against || f.is_given_up) && known->seen_s != HF_TIME_NONE &&
                  now_s - known->seen_s >= FORGOTTEN_AFTER_S)
             *known = (struct hf_endpoint_memory){.seen_s = HF_TIME_NONE};
@@ -375,7 +376,8 @@ enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *chan
     return err;
 }
 
-/* Seen within a month, and neither lost nor refused since: such a one is probed every day until it is back. */
+/* Seen within a month, and neither lost nor refused since: such a one is probed every day until it
+ * is back. */
 static bool is_known(struct hf_client *c, size_t endpoint, int64_t now_s)
 {
     bool is_fresh = false;

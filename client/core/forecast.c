@@ -1,6 +1,6 @@
 /*
- * Future problems with the device's roots: the warnings of the status, 730, 365, 180, 90 and 30 days
- * ahead, and `holdfast simulate`, which tells what fails on a given date.
+ * Future problems with the device's roots: the warnings of the status, 730, 365, 180, 90 and 30
+ * days ahead, and `holdfast simulate`, which tells what fails on a given date.
  */
 #include "client/core/bundles.h"
 #include "client/core/dependency.h"
@@ -250,8 +250,8 @@ static enum hf_err obtain_bundle(struct hf_client *c, const struct hf_simulation
     return err;
 }
 
-/* Keep those that the query asks about: endpoints if any was seen, and nothing else then, because roots
- * that none of them needs break nothing. Otherwise the roots that are usable today. */
+/* Keep those that the query asks about: endpoints if any was seen, and nothing else then, because
+ * roots that none of them needs break nothing. Otherwise the roots that are usable today. */
 static enum hf_err choose(const struct hf_simulation_query *query, const struct hf_bundle *bundle,
                           struct hf_dependencies *dependencies, struct hf_simulation *out,
                           struct hf_why *why)

@@ -1,8 +1,8 @@
 /*
- * Endpoints that the active bundle does not validate any more: by what the publisher revoked, distrusted
- * or removed, or because only an expired root is left. It follows from what each endpoint showed last,
- * and is stored from when it was noticed until the endpoint has shown another chain. And endpoints whose
- * chain is refused for another reason.
+ * Endpoints that the active bundle does not validate any more: by what the publisher revoked,
+ * distrusted or removed, or because only an expired root is left. It follows from what each
+ * endpoint showed last, and is stored from when it was noticed until the endpoint has shown another
+ * chain. And endpoints whose chain is refused for another reason.
  */
 #include "client/core/bundles.h"
 #include "client/core/dependency.h"
@@ -70,8 +70,9 @@ static enum hf_loss_cause cause_of(const struct view *v, const uint8_t spki[HF_S
     return HF_LOSS_DISTRUSTED;
 }
 
-/* The root that served until now, if the previous bundle holds it; else one that the chain leads to. A
- * bundle that was replaced while it was on trial is in neither slot: `seen` still names its root. */
+/* The root that served until now, if the previous bundle holds it; else one that the chain leads
+ * to. A bundle that was replaced while it was on trial is in neither slot: `seen` still names its
+ * root. */
 static struct hf_loss describe_loss(const struct view *v, const struct hf_dependency *d,
                                     const char *seen, int64_t now_s)
 {
@@ -92,7 +93,8 @@ static struct hf_loss describe_loss(const struct view *v, const struct hf_depend
     return loss;
 }
 
-/* Whatever has changed goes to the state and to the journal, and what is lost is appended to `out`. */
+/* Whatever has changed goes to the state and to the journal, and what is lost is appended to
+ * `out`. */
 static enum hf_err note_loss(struct hf_client *c, const struct view *v, size_t endpoint,
                              enum hf_key_type type, char out[HF_WHY_MAX], struct hf_why *why)
 {

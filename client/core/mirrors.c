@@ -1,4 +1,5 @@
-/* One repository behind several addresses: which one is asked, and what the journal says of each. */
+/* One repository behind several addresses: which one is asked, and what the journal says of
+ * each. */
 #include "client/core/refresh.h"
 
 #include <inttypes.h>
@@ -57,7 +58,8 @@ bool hf_mirror_is_to_blame(enum hf_err err)
     return telling(err) > 0;
 }
 
-/* Each kind of fault is journaled once. With one mirror alone, the outcome of the check says it all. */
+/* Each kind of fault is journaled once. With one mirror alone, the outcome of the check says it
+ * all. */
 static void note_fault(struct hf_client *c, size_t mirror, const struct hf_why *why)
 {
     struct hf_mirror_faults *faults = &c->faults[mirror];

@@ -63,7 +63,8 @@ enum hf_err hf_fetch_target(struct hf_client *c, const struct hf_target *target,
 
 /* HF_OK with `*is_same` false: there is something to obtain. A version names one content and one
  * description of it: others under the version that is active, by the same keys, are refused. By new
- * keys they replace it: what an attacker wrote about the same certificates must not outlive the stolen key. */
+ * keys they replace it: what an attacker wrote about the same certificates must not outlive the
+ * stolen key. */
 static enum hf_err compare_with_active(const struct hf_candidate *cand, bool *is_same,
                                        struct hf_why *why)
 {

@@ -1,19 +1,19 @@
 /*
- * Would the device still reach its own endpoints? Asked before anything changes. Only a proved chain
- * that would be lost stops a candidate; silence delays it, and for a bounded time only, so that an
- * attacker on the network cannot stop it. A chain that rests only on a root which the candidate revokes,
- * distrusts for that certificate or removes by date delays as silence does: else the CA that is
- * distrusted could stop it. And what the active bundle validates is no more than a delay once root names
- * other targets keys than those that signed it: an attacker with the old ones may have added a root and
- * impersonate an endpoint with it.
+ * Would the device still reach its own endpoints? Asked before anything changes. Only a proved
+ * chain that would be lost stops a candidate; silence delays it, and for a bounded time only, so
+ * that an attacker on the network cannot stop it. A chain that rests only on a root which the
+ * candidate revokes, distrusts for that certificate or removes by date delays as silence does: else
+ * the CA that is distrusted could stop it. And what the active bundle validates is no more than a
+ * delay once root names other targets keys than those that signed it: an attacker with the old ones
+ * may have added a root and impersonate an endpoint with it.
  */
 #include "client/core/endpoints.h"
 #include "client/core/update.h"
 
 #include "common/bundle/policy.h"
 
-/* Every endpoint was probed in this check. What is not known, or would be lost by the publisher's will,
- * waits for a while all the same: it may be a fault, and a fault may be noticed. */
+/* Every endpoint was probed in this check. What is not known, or would be lost by the publisher's
+ * will, waits for a while all the same: it may be a fault, and a fault may be noticed. */
 static enum hf_err postpone(struct hf_client *c, int64_t version, const char *reason,
                             struct hf_why *why)
 {

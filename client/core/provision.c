@@ -109,10 +109,10 @@ enum hf_err hf_client_provision(const struct hf_ports *ports, const struct hf_cl
 }
 
 /*
- * A device starts again without losing what protects it from its own past. The newest root metadata, the
- * clock floor, the limits of bundle versions and the revoked keys are kept; everything that can be
- * fetched or learnt again goes. So an attacker gains nothing by a reset: old root metadata, bundles and
- * times are refused after it as they were before it.
+ * A device starts again without losing what protects it from its own past. The newest root
+ * metadata, the clock floor, the limits of bundle versions and the revoked keys are kept;
+ * everything that can be fetched or learnt again goes. So an attacker gains nothing by a reset: old
+ * root metadata, bundles and times are refused after it as they were before it.
  */
 
 static enum hf_err write_reset(struct hf_client *c, const struct hf_bundle_record *factory,

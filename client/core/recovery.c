@@ -3,11 +3,11 @@
  * validating it. That is all it waives. Metadata, versions, expiry and hashes are judged where they
  * always are (common/tuf/trusted_set.c), which knows nothing of this.
  *
- * An update server that cannot be authenticated any more is recognised by time: a captive portal or an
- * attacker on the network may fail one handshake, or many in an hour. What counts is the time that this
- * device was up, so that no clock that jumps makes it shorter; a device without such a clock
- * (hf_clock_port) counts none. A device that wakes, checks and goes off again is hardly ever up; its
- * starts count instead.
+ * An update server that cannot be authenticated any more is recognised by time: a captive portal or
+ * an attacker on the network may fail one handshake, or many in an hour. What counts is the time
+ * that this device was up, so that no clock that jumps makes it shorter; a device without such a
+ * clock (hf_clock_port) counts none. A device that wakes, checks and goes off again is hardly ever
+ * up; its starts count instead.
  */
 #include "client/core/refresh.h"
 #include "client/core/update.h"
@@ -16,8 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* After a restart the uptime starts again: what lay between the last check and that is lost. A start is
- * noticed by less uptime than at the last check. That misses some, which only makes it longer. */
+/* After a restart the uptime starts again: what lay between the last check and that is lost. A
+ * start is noticed by less uptime than at the last check. That misses some, which only makes it
+ * longer. */
 static void count(const struct hf_client *c, struct hf_validation_failures *f)
 {
     int64_t now_ms = hf_client_uptime_ms(c);
@@ -30,8 +31,8 @@ static void count(const struct hf_client *c, struct hf_validation_failures *f)
     f->n_checks++;
 }
 
-/* The first of the servers whose chain did not validate in this check; NULL for none. Another mirror
- * that answers with garbage, and thereby names the refusal, cannot hide it. */
+/* The first of the servers whose chain did not validate in this check; NULL for none. Another
+ * mirror that answers with garbage, and thereby names the refusal, cannot hide it. */
 static const char *untrusted_server(const struct hf_client *c)
 {
     for (size_t i = 0; i < c->n_urls; i++) {

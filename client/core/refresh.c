@@ -1,6 +1,6 @@
 /*
- * TUF 5.1 to 5.6: root, timestamp, snapshot and targets. Each root is saved as soon as it is verified,
- * the three others together at the end of a refresh, also if a later one was refused.
+ * TUF 5.1 to 5.6: root, timestamp, snapshot and targets. Each root is saved as soon as it is
+ * verified, the three others together at the end of a refresh, also if a later one was refused.
  */
 #include "client/core/refresh.h"
 
@@ -63,8 +63,8 @@ static enum hf_err accept_root(struct hf_client *c, void *arg, struct hf_respons
     return hf_state_end(c, err, why);
 }
 
-/* Every root metadata from the stored one to the newest. With `asks_all` no mirror alone can say that
- * there is no newer one. `c->trusted` is reset. */
+/* Every root metadata from the stored one to the newest. With `asks_all` no mirror alone can say
+ * that there is no newer one. `c->trusted` is reset. */
 static enum hf_err root_walk(struct hf_client *c, bool asks_all, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
@@ -127,8 +127,8 @@ static enum hf_err offer(struct hf_client *c, const struct role_file *file, stru
     return hf_trusted_set_update_targets(&c->trusted, bytes, file->role, file->delegator, why);
 }
 
-/* Offer the cached one, with the same checks as a fetched one. `*is_taken`: it is trusted and final. What
- * is returned is about the store. */
+/* Offer the cached one, with the same checks as a fetched one. `*is_taken`: it is trusted and
+ * final. What is returned is about the store. */
 static enum hf_err offer_cached(struct hf_client *c, const struct role_file *file, bool *is_taken,
                                 struct hf_why *why)
 {
@@ -223,10 +223,10 @@ enum hf_err hf_targets_obtain(struct hf_client *c, const char *role,
 
 /* ---- timestamp, 5.4 -------------------------------------------------------------------------- */
 
-/* An entity tag means something to the server that gave it. Sent to another one, it would tell which
- * device asks, and it could be the tag of what that has new, given out in advance to make it answer "not
- * modified". So with several mirrors there is none, and it is stored behind the hash of the URL that it
- * came from: under another one it is not used. The timestamp is small. */
+/* An entity tag means something to the server that gave it. Sent to another one, it would tell
+ * which device asks, and it could be the tag of what that has new, given out in advance to make it
+ * answer "not modified". So with several mirrors there is none, and it is stored behind the hash of
+ * the URL that it came from: under another one it is not used. The timestamp is small. */
 static void keep_etag(struct hf_client *c, const char *etag)
 {
     char url[HF_SHA256_HEX_LEN];
@@ -270,8 +270,8 @@ static enum hf_err accept_timestamp(struct hf_client *c, void *arg, struct hf_re
     return HF_OK;
 }
 
-/* Metadata does not say how often it is re-signed. One that has been here for more than half of
- * the life it then had left, or that will not live to the next check, is older than it should be. */
+/* Metadata does not say how often it is re-signed. One that has been here for more than half of the
+ * life it then had left, or that will not live to the next check, is older than it should be. */
 static bool timestamp_is_stale(const struct hf_client *c)
 {
     int64_t expires_s = c->trusted.timestamp->env.expires_s;
@@ -293,9 +293,9 @@ static enum hf_err refresh_timestamp(struct hf_client *c, struct hf_why *why)
     HF_TRY(offer_cached(c, &timestamp, &is_cached, why));
     if (c->state.timestamp_seen_s == HF_TIME_NONE)
         c->state.timestamp_seen_s = c->trusted.now_s;
-    /* Only a cached one that would do may be the answer to "is there something new?" An attacker who
-     * guesses the tag of a later file gets it answered with "not modified". That ends when the cached
-     * timestamp is older than a maintained repository lets it become. */
+    /* Only a cached one that would do may be the answer to "is there something new?" An attacker
+     * who guesses the tag of a later file gets it answered with "not modified". That ends when the
+     * cached timestamp is older than a maintained repository lets it become. */
     if (is_cached && !timestamp_is_stale(c))
         fetch.etag = find_etag(c);
     return hf_mirrors_fetch(c, &fetch, why);
@@ -357,8 +357,8 @@ enum hf_err hf_refresh(struct hf_client *c, struct hf_why *why)
     enum hf_err err = root_walk(c, false, why);
     if (err == HF_OK)
         err = refresh_below_root(c, why);
-    /* A newer root would cure this. One mirror said that there is none; the others may know better, and
-     * must not be locked out by the one that withholds it. */
+    /* A newer root would cure this. One mirror said that there is none; the others may know better,
+     * and must not be locked out by the one that withholds it. */
     if ((err == HF_E_SIGNATURE || err == HF_E_EXPIRED) && c->n_urls > 1 &&
         c->trusted.root != NULL) {
         const int64_t version = c->trusted.root->env.version;

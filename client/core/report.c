@@ -1,7 +1,7 @@
 /*
- * What is reported, and when. Each event that the operator of a fleet wants to know of becomes a report
- * in the same transaction, so that it is there if and only if the event is. Numbers only rise, and a
- * report keeps its content under its number.
+ * What is reported, and when. Each event that the operator of a fleet wants to know of becomes a
+ * report in the same transaction, so that it is there if and only if the event is. Numbers only
+ * rise, and a report keeps its content under its number.
  */
 #include "client/core/report.h"
 
@@ -35,8 +35,8 @@ static void look_at(void *ctx, int64_t seq, struct hf_bytes json)
     free(report);
 }
 
-/* The oldest `current` or `held` goes first, because a newer one says as much, and an online key or the network
- * can make the device wait for another reason at each check; then the oldest of all. */
+/* The oldest `current` or `held` goes first, because a newer one says as much, and an online key or
+ * the network can make the device wait for another reason at each check; then the oldest of all. */
 static enum hf_err make_room(struct hf_client *c, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
@@ -114,8 +114,8 @@ static void describe(struct hf_client *c, const struct hf_report_event *event,
     out->n_groups = c->n_groups;
 }
 
-/* Days begin at another time for each device, so that a fleet does not report at once. A clock that was put
- * back by more than a day makes one more. */
+/* Days begin at another time for each device, so that a fleet does not report at once. A clock that
+ * was put back by more than a day makes one more. */
 static bool is_new_day(const struct hf_client *c, int64_t *day)
 {
     const struct hf_report_state *s = &c->state.report;

@@ -1,6 +1,7 @@
 /*
- * Reports to the fleet service. report.c writes them down, in the transaction of the event; report_send.c
- * sends them. A report is never in the way: what goes wrong here is logged, and the device's work goes on.
+ * Reports to the fleet service. report.c writes them down, in the transaction of the event;
+ * report_send.c sends them. A report is never in the way: what goes wrong here is logged, and the
+ * device's work goes on.
  */
 #ifndef HF_CLIENT_CORE_REPORT_H
 #define HF_CLIENT_CORE_REPORT_H
@@ -25,13 +26,14 @@ struct hf_report_event {
 /** Part of the event's transaction. Nothing if the device sends no reports. */
 void hf_report_note(struct hf_client *c, const struct hf_report_event *event);
 
-/** The report about a check, in its transaction, before its outcome is noted: a failure that is news, the end of
- *  failures, a recovery, endpoints that are lost (`lost`, empty for none), or once a day what is in use or still fails. */
+/** The report about a check, in its transaction, before its outcome is noted: a failure that is
+ *  news, the end of failures, a recovery, endpoints that are lost (`lost`, empty for none), or once
+ *  a day what is in use or still fails. */
 void hf_report_note_check(struct hf_client *c, const struct hf_candidate *cand, enum hf_err outcome,
                           const struct hf_update_result *result, const char *text, bool is_news);
 
-/** Forget who this was for the service, in a transaction: the next report begins a new installation. The nonce
- *  stays: it shows the service that this is the same device. */
+/** Forget who this was for the service, in a transaction: the next report begins a new
+ *  installation. The nonce stays: it shows the service that this is the same device. */
 HF_MUST_USE enum hf_err hf_report_forget(struct hf_client *c, struct hf_why *why);
 
 /* ---- report_send.c --------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
- * The queue on its way to the service. What the service has acknowledged is removed; what it has not stays, with
- * a wait that grows. A report that the service will never take is sent alone, and given up in the end, so
- * that it does not keep the others back.
+ * The queue on its way to the service. What the service has acknowledged is removed; what it has
+ * not stays, with a wait that grows. A report that the service will never take is sent alone, and
+ * given up in the end, so that it does not keep the others back.
  */
 #include "client/core/report.h"
 
@@ -18,7 +18,7 @@
 #define ROUNDS_MAX 3            /* requests at once: a full queue is two */
 #define CLOCK_SLACK_S INT64_C(3600)
 
-/* ---- a batch ---------------------------------------------------------------------------------- */
+/* ---- a batch --------------------------------------------------------------------------------- */
 
 struct batch {
     const struct hf_client *c;
@@ -74,7 +74,7 @@ static enum hf_err make_batch(struct hf_client *c, size_t max, struct batch *out
     return out->err == HF_OK ? HF_OK : hf_fail(why, out->err, "out of memory for reports");
 }
 
-/* ---- what the service says --------------------------------------------------------------------- */
+/* ---- what the service says ------------------------------------------------------------------- */
 
 /* Is it about what was sent? What concerns the device, the address or the moment can change. */
 static bool is_about_content(int status)
@@ -110,7 +110,8 @@ static enum hf_err acknowledge(struct hf_client *c, const struct batch *b, const
     return hf_state_end(c, err, why);
 }
 
-/* From three quarters of the wait to five quarters. What the service asks for is never cut short. */
+/* From three quarters of the wait to five quarters. What the service asks for is never cut
+ * short. */
 static int64_t next_wait_s(const struct hf_client *c, int64_t retry_after_s)
 {
     int64_t wait_s = RETRY_FIRST_S;
@@ -157,7 +158,7 @@ static enum hf_err count_failure(struct hf_client *c, const struct batch *b, int
     return hf_state_end(c, err, why);
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* One request. HF_OK: the service has them, and they are removed. */
 static enum hf_err send_batch(struct hf_client *c, const struct batch *b, int timeout_ms,
@@ -247,7 +248,8 @@ void hf_report_announce(struct hf_client *c, const struct hf_candidate *cand)
         hf_report_note(c, &event);
         err = hf_state_end(c, HF_OK, &why);
     }
-    /* In a recovery no server could be validated; what is sent then would cost five seconds for nothing. */
+    /* In a recovery no server could be validated; what is sent then would cost five seconds for
+     * nothing. */
     if (err == HF_OK && can_send(c) && !c->waives_validation && !has_to_wait(c))
         err = send_all(c, HF_REPORT_ANNOUNCE_MS, &n_sent, &why);
     if (err != HF_OK)
@@ -274,7 +276,7 @@ enum hf_err hf_client_send_reports(struct hf_client *client, int timeout_ms, boo
     return hf_pass_on(why, &own, err);
 }
 
-/* ---- for people -------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 enum hf_err hf_client_show_reports(struct hf_client *client, struct hf_buf *out, size_t *n,
                                    struct hf_why *why)

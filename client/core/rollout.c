@@ -1,4 +1,5 @@
-/* Whose turn it is: the stage that an online key has signed, compared with the plan that offline keys signed. */
+/* Whose turn it is: the stage that an online key has signed, compared with the plan that offline
+ * keys signed. */
 #include "client/core/refresh.h"
 #include "client/core/report.h"
 #include "client/core/update.h"
@@ -8,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Asked for once in a refresh: who withholds the role is not asked again for every bundle. NULL: it is not
- * there, which the log says. */
+/* Asked for once in a refresh: who withholds the role is not asked again for every bundle. NULL: it
+ * is not there, which the log says. */
 static const struct hf_trusted_targets *obtain_role(struct hf_client *c)
 {
     const struct hf_trusted_targets *top = hf_trusted_set_find_targets(&c->trusted, "targets",

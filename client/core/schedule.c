@@ -1,6 +1,6 @@
 /*
- * When the next check is. Computed from what is stored, so that a status, and a restarted program, know
- * it; README.md of client/ has the curve and what it costs.
+ * When the next check is. Computed from what is stored, so that a status, and a restarted program,
+ * know it; README.md of client/ has the curve and what it costs.
  */
 #include "client/core/dependency.h"
 #include "client/core/update.h"
@@ -18,8 +18,8 @@
 #define TRIAL_LONG_S (48 * INT64_C(60))    /* once it has lasted for a day of uptime */
 #define EAGER_MIN_S INT64_C(3600)
 #define EAGER_PART 64 /* of the time that is left */
-/* After the moment at which a stage may open, for all of its devices at once: eight times as many checks an hour as
- * otherwise. */
+/* After the moment at which a stage may open, for all of its devices at once: eight times as many
+ * checks an hour as otherwise. */
 #define TURN_SPREAD_S (3 * INT64_C(3600))
 #define AT_ONCE_SPREAD_S INT64_C(30) /* a fleet may be switched on together */
 #define CLOCK_SLACK_S INT64_C(3600)  /* a clock that was put back by less is believed */
@@ -55,8 +55,8 @@ void hf_schedule_count(struct hf_client *c, enum hf_err outcome)
     c->state.check_failures = c->last_check.n_failures;
 }
 
-/* How long ago the last check was; HF_TIME_NONE if the clock is not to be believed, because it stands
- * below the floor or was put back. One that was put ahead only makes the device check. */
+/* How long ago the last check was; HF_TIME_NONE if the clock is not to be believed, because it
+ * stands below the floor or was put back. One that was put ahead only makes the device check. */
 static int64_t elapsed_s(const struct hf_client *c, const struct hf_check_memory *last)
 {
     int64_t by_clock_s = hf_client_now_s(c) - last->time_s;
@@ -159,8 +159,9 @@ static void plan_for_failures(const struct hf_check_memory *last, struct plan *p
                        last->n_failures == FAILURES_COUNTED_MAX ? " or more" : "");
 }
 
-/* Once, soon after its turn may have come, where that is sooner: a device that waits would see it up to a day later. What
- * the online key signs moves nothing here; the moment follows from the plan. */
+/* Once, soon after its turn may have come, where that is sooner: a device that waits would see it
+ * up to a day later. What the online key signs moves nothing here; the moment follows from the
+ * plan. */
 static void plan_for_turn(const struct hf_client *c, const struct hf_check_memory *last,
                           int64_t drawn, int64_t *wait_s, struct plan *plan)
 {

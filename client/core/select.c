@@ -64,7 +64,8 @@ static void note_other(struct others *others, const struct hf_description *d)
         memcpy(others->names[others->n++], name, sizeof name);
 }
 
-/* HF_E_NOT_FOUND: a target of another program. Anything else says what is wrong with one of ours. */
+/* HF_E_NOT_FOUND: a target of another program. Anything else says what is wrong with one of
+ * ours. */
 static enum hf_err read_target(const struct hf_client *c, const struct hf_target *target,
                                struct others *others, struct hf_description *out,
                                struct hf_why *why)
@@ -86,7 +87,8 @@ static enum hf_err read_target(const struct hf_client *c, const struct hf_target
         note_other(others, &d);
         err = HF_E_NOT_FOUND;
     } else {
-        /* A bundle under another name could shadow or outrun the real one: SET/PROFILE/VERSION.pem only. */
+        /* A bundle under another name could shadow or outrun the real one: SET/PROFILE/VERSION.pem
+         * only. */
         err = hf_description_target_path(&d, &expected, why);
         if (err == HF_OK && strcmp((const char *)expected.data, target->path) != 0)
             err = hf_fail(why, HF_E_POLICY, "its description belongs to %s",

@@ -7,8 +7,9 @@
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* A value: whole numbers, a text, or numbers and then a text, with single spaces between. Stored as an
- * empty text if it is absent: if its first number is `absent` or, without numbers, its text is empty. */
+/* A value: whole numbers, a text, or numbers and then a text, with single spaces between. Stored as
+ * an empty text if it is absent: if its first number is `absent` or, without numbers, its text is
+ * empty. */
 static const struct value {
     const char *name;
     size_t numbers; /* where in the state; int64_t in a row */

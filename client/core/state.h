@@ -1,10 +1,11 @@
 /*
- * The device's state: what it has stored in small named values, as one value in memory. It is loaded at
- * the start of an operation, changed by its steps, and saved, as far as it differs, in the transaction
- * of the step that changes it. README.md of client/ lists the values with their names.
+ * The device's state: what it has stored in small named values, as one value in memory. It is
+ * loaded at the start of an operation, changed by its steps, and saved, as far as it differs, in
+ * the transaction of the step that changes it. README.md of client/ lists the values with their
+ * names.
  *
- * A value that cannot be read or is damaged counts as absent, which is logged. (But see the limits of
- * bundle versions.)
+ * A value that cannot be read or is damaged counts as absent, which is logged. (But see the limits
+ * of bundle versions.)
  */
 #ifndef HF_CLIENT_CORE_STATE_H
 #define HF_CLIENT_CORE_STATE_H
@@ -17,9 +18,9 @@
 #include "common/report/report.h"
 #include "common/tuf/receipts.h"
 
-/* Signed times that raise the lowest time this device believes. Those of targets belong to the targets
- * keys that root names, and end with them: a stolen targets key that signed "in 2050" is repaired by a
- * root that names other keys. */
+/* Signed times that raise the lowest time this device believes. Those of targets belong to the
+ * targets keys that root names, and end with them: a stolen targets key that signed "in 2050" is
+ * repaired by a root that names other keys. */
 struct hf_clock_state {
     int64_t root_s;
     int64_t targets_s; /* 0 for none */
@@ -29,7 +30,8 @@ struct hf_clock_state {
 /* Rejected versions remembered; a device that rejected more waits for a key rotation anyway. */
 #define HF_REJECTED_MAX 64
 
-/* Which bundle versions may still come. Belongs to one set and profile, and to certain targets keys. */
+/* Which bundle versions may still come. Belongs to one set and profile, and to certain targets
+ * keys. */
 struct hf_version_limits {
     char suffix[34];              /* of the names of the stored values: '.', 32 digits; or empty */
     char keys[HF_SHA256_HEX_LEN]; /* identity of these targets keys; empty for none yet */
@@ -75,7 +77,8 @@ struct hf_validation_failures {
     int64_t n_starts;       /* of the device, seen in between; absent before there was that count */
 };
 
-/* Of the server's key. ANY where all anchors have keys of one type: then nothing else is offered. */
+/* Of the server's key. ANY where all anchors have keys of one type: then nothing else is
+ * offered. */
 enum hf_key_type { HF_KEY_TYPE_RSA, HF_KEY_TYPE_ECC, HF_KEY_TYPE_ANY };
 #define HF_KEY_TYPES 3
 
@@ -112,8 +115,8 @@ struct hf_endpoint_state {
     uint64_t stored[2];
 };
 
-/* An endpoint proved its key when it was last seen, and neither the active bundle nor, in preflight, the
- * candidate validated a chain of it. */
+/* An endpoint proved its key when it was last seen, and neither the active bundle nor, in
+ * preflight, the candidate validated a chain of it. */
 struct hf_refusal {
     int64_t seen_s;        /* HF_TIME_NONE: not refused */
     char text[HF_WHY_MAX]; /* why the active bundle does not, as far as that is known */
@@ -181,8 +184,8 @@ HF_MUST_USE enum hf_err hf_state_forget(struct hf_client *c, struct hf_why *why)
 
 /** Begin a transaction of the store. If that fails, the state is what is stored. */
 HF_MUST_USE enum hf_err hf_state_begin(struct hf_client *c, struct hf_why *why);
-/** End it. If `err` is HF_OK, the changes of the state are saved too, and all is committed. Otherwise, or
- *  if that fails, nothing is written and the state is what is stored. */
+/** End it. If `err` is HF_OK, the changes of the state are saved too, and all is committed.
+ *  Otherwise, or if that fails, nothing is written and the state is what is stored. */
 HF_MUST_USE enum hf_err hf_state_end(struct hf_client *c, enum hf_err err, struct hf_why *why);
 
 /* ---- store.c: one stored text ---------------------------------------------------------------- */
@@ -192,8 +195,8 @@ HF_MUST_USE enum hf_err hf_state_end(struct hf_client *c, enum hf_err err, struc
 
 /** Hash of a stored text. Not against attackers, who could only keep a value from changing. */
 uint64_t hf_value_hash(const char *text);
-/** At least `n_least` and at most `n_most` whole numbers; several are counts and times that are added to.
- *  Returns what follows, NULL if they are not there. */
+/** At least `n_least` and at most `n_most` whole numbers; several are counts and times that are
+ *  added to. Returns what follows, NULL if they are not there. */
 const char *hf_value_parse_numbers(const char *text, int64_t *out, size_t n_least, size_t n_most);
 /** Empty if there is none; cut if it is too long to be one of ours. */
 HF_MUST_USE enum hf_err hf_value_load(struct hf_client *c, const char *name,

@@ -8,10 +8,10 @@
 #include <string.h>
 
 /*
- * Two values for each endpoint and type of key: "NAME SEEN LEAF_NOT_BEFORE LEAF_NOT_AFTER SPKI… =ROOT",
- * times in seconds, hashes in hex, and "NAME SINCE CAUSE ROOT". Records of earlier versions lack the
- * subject of the root. One for each endpoint: "NAME SEEN SENTENCE", if it is refused. The name tells
- * whether another endpoint was configured under the same number.
+ * Two values for each endpoint and type of key: "NAME SEEN LEAF_NOT_BEFORE LEAF_NOT_AFTER SPKI…
+ * =ROOT", times in seconds, hashes in hex, and "NAME SINCE CAUSE ROOT". Records of earlier versions
+ * lack the subject of the root. One for each endpoint: "NAME SEEN SENTENCE", if it is refused. The
+ * name tells whether another endpoint was configured under the same number.
  */
 
 struct hf_endpoint_state *hf_state_endpoint(struct hf_client *c, size_t endpoint,

@@ -1,4 +1,5 @@
-/* What a person is told of the device: bundles, the last check and the next one, endpoints, warnings. */
+/* What a person is told of the device: bundles, the last check and the next one, endpoints,
+ * warnings. */
 #include "client/core/dependency.h"
 #include "client/core/update.h"
 

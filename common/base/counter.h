@@ -1,4 +1,5 @@
-/* Numbers for monitoring, which only grow. One thread counts; any thread reads, and sees each number whole. */
+/* Numbers for monitoring, which only grow. One thread counts; any thread reads, and sees each
+ * number whole. */
 #ifndef HF_BASE_COUNTER_H
 #define HF_BASE_COUNTER_H
 

@@ -7,7 +7,8 @@
 
 /* Metadata, in bytes. Root, timestamp: unsigned size before download, so bounded here (TUF W, X).
  * Snapshot, targets: bounded by the length their parent announces where it does, by this always. A
- * device stays below 8 MiB of heap, whatever is signed: an attacker with an online key may sign anything.
+ * device stays below 8 MiB of heap, whatever is signed: an attacker with an online key may sign
+ * anything.
  *   root       64 keys of RSA-4096 as PEM, and a signature of each, are 130 KiB
  *   snapshot   512 files with lengths and hashes are 80 KiB
  *   targets    of a set that is updated monthly for ten years stay below 256 KiB */
@@ -28,8 +29,9 @@
 
 /* Shape of JSON. Delegations of delegations nest no deeper than a dozen levels of brackets. */
 #define HF_JSON_DEPTH_MAX 32
-/* What is no metadata (drafts, key files, reports): heap of its parsed form, at most BASE and so many
- * times its bytes. The densest that is real, files without lengths and hashes, need 42 times. */
+/* What is no metadata (drafts, key files, reports): heap of its parsed form, at most BASE and so
+ * many times its bytes. The densest that is real, files without lengths and hashes, need 42
+ * times. */
 #define HF_JSON_HEAP_BASE (128u * 1024u)
 #define HF_JSON_HEAP_PER_BYTE 48u
 /* Largest integer that every JSON reader holds exactly: 2^53 - 1. */
@@ -51,7 +53,8 @@
 /* Bundles. Mozilla's 144 roots are 220 KiB of PEM. */
 #define HF_BUNDLE_BYTES_MAX (1024u * 1024u)
 #define HF_BUNDLE_ANCHORS_MAX 512
-/* Revoked keys that one description lists and a device keeps: a whole bundle replaced by another. */
+/* Revoked keys that one description lists and a device keeps: a whole bundle replaced by
+ * another. */
 #define HF_REVOKED_MAX 512
 #define HF_CERT_DER_MAX (16u * 1024u)
 #define HF_DN_TEXT_MAX 256 /* bytes of a subject or issuer as text; longer ones are cut */

@@ -1,4 +1,5 @@
-/* Names that devices, the signer and the service share: they stand in URLs, logs, certificates and file names. */
+/* Names that devices, the signer and the service share: they stand in URLs, logs, certificates and
+ * file names. */
 #ifndef HF_COMMON_NAMES_H
 #define HF_COMMON_NAMES_H
 

@@ -8,8 +8,8 @@
 /** Bytes of the byte order mark that some editors put before UTF-8; 0 without one. */
 size_t hf_plain_mark_len(struct hf_bytes text);
 
-/** Bytes of the UTF-8 character that `text` begins with, and which one it is (RFC 3629). 0: none, or a cut
- *  one; `out` is written otherwise only. */
+/** Bytes of the UTF-8 character that `text` begins with, and which one it is (RFC 3629). 0: none,
+ *  or a cut one; `out` is written otherwise only. */
 size_t hf_utf8_char(struct hf_bytes text, uint32_t *out);
 
 /** Bytes of the UTF-8 character at `text`, which ends in NUL. 0 for bytes that are no character,
@@ -20,12 +20,12 @@ size_t hf_plain_char_len(const char *text);
 /** Put '?' for every byte that belongs to no such character. */
 void hf_text_sanitize(char *text);
 
-/** `text` has filled its `cap` bytes and more was to come: end it with "…", behind a whole word where there is one
- *  in the second half. */
+/** `text` has filled its `cap` bytes and more was to come: end it with "…", behind a whole word
+ *  where there is one in the second half. */
 void hf_text_end_cut(char *text, size_t cap);
 
-/** Append to `out`, a text of less than `cap` bytes. What does not fit is cut as by hf_text_end_cut, and nothing
- *  is appended from then on. */
+/** Append to `out`, a text of less than `cap` bytes. What does not fit is cut as by
+ *  hf_text_end_cut, and nothing is appended from then on. */
 void hf_text_append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 4);
 
 /**

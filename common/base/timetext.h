@@ -19,8 +19,8 @@ HF_MUST_USE bool hf_time_parse(const char *text, int64_t *out_s);
 HF_MUST_USE bool hf_time_parse_lenient(const char *text, int64_t *out_s);
 
 /**
- * A date after which something ends, as a person types it: the form above, or `YYYY-MM-DD`, which means
- * the last second of that day (23:59:59Z), as root programs mean it.
+ * A date after which something ends, as a person types it: the form above, or `YYYY-MM-DD`, which
+ * means the last second of that day (23:59:59Z), as root programs mean it.
  */
 HF_MUST_USE bool hf_time_parse_last(const char *text, int64_t *out_s);
 

@@ -14,7 +14,8 @@
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
-/* An exponent of thousands of bits would make one check as slow as a thousand. Real ones have 2 to 17. */
+/* An exponent of thousands of bits would make one check as slow as a thousand. Real ones have 2 to
+ * 17. */
 #define RSA_EXPONENT_BITS_MAX 32
 
 #define BYTES(text)                                                                                \
@@ -91,8 +92,8 @@ static bool read_digest(struct hf_bytes in, mbedtls_md_type_t *out)
     return false;
 }
 
-/* RSASSA-PSS-params (RFC 4055, 3.1): the same SHA-2 for the digest and for MGF1, a salt of at most 127
- * bytes. The defaults are SHA-1, so both are there. */
+/* RSASSA-PSS-params (RFC 4055, 3.1): the same SHA-2 for the digest and for MGF1, a salt of at most
+ * 127 bytes. The defaults are SHA-1, so both are there. */
 static bool read_pss(struct hf_bytes in, struct algorithm *out)
 {
     static const struct hf_bytes mgf1 = BYTES(PKCS_1 "\x08");

@@ -15,8 +15,8 @@ struct hf_anchor_end {
     enum hf_end_reason reason;
 };
 
-/** The first of three dates; the last two may be HF_TIME_NONE. Distrust counts as an end: servers' next certificates
- *  will not be accepted through the anchor. */
+/** The first of three dates; the last two may be HF_TIME_NONE. Distrust counts as an end: servers'
+ *  next certificates will not be accepted through the anchor. */
 struct hf_anchor_end hf_anchor_first_end(int64_t not_after_s, int64_t remove_after_s,
                                          int64_t distrust_after_s);
 

@@ -1,6 +1,6 @@
 /*
- * What Holdfast needs to know of one certificate (RFC 5280), as plain values. Read by certificate.h, as the
- * verifier reads it; Mbed TLS knows the key. No I/O, no clock.
+ * What Holdfast needs to know of one certificate (RFC 5280), as plain values. Read by
+ * certificate.h, as the verifier reads it; Mbed TLS knows the key. No I/O, no clock.
  */
 #ifndef HF_COMMON_BUNDLE_CERT_H
 #define HF_COMMON_BUNDLE_CERT_H
@@ -47,14 +47,14 @@ struct hf_cert {
 
 /**
  * Parse exactly one DER certificate, which may be a trust anchor. HF_E_FORMAT in words, HF_E_LIMIT,
- * HF_E_MEMORY. HF_E_POLICY: it is a well-formed certificate that is not supported: its algorithm, its key,
- * a critical extension that the verifier does not know (4.2), or a field that is not as the RFC has it;
- * `why` names its subject and what that is.
+ * HF_E_MEMORY. HF_E_POLICY: it is a well-formed certificate that is not supported: its algorithm,
+ * its key, a critical extension that the verifier does not know (4.2), or a field that is not as
+ * the RFC has it; `why` names its subject and what that is.
  */
 HF_MUST_USE enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why);
 
-/** The same for a certificate that a server sent: the verifier judges critical extensions and keys that Mbed TLS
- *  can read, in a path only. */
+/** The same for a certificate that a server sent: the verifier judges critical extensions and keys
+ *  that Mbed TLS can read, in a path only. */
 HF_MUST_USE enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out,
                                            struct hf_why *why);
 

@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- values of extensions ---------------------------------------------------------------------- */
+/* ---- values of extensions -------------------------------------------------------------------- */
 
 /* Exactly one value of `tag`, and nothing behind it. */
 static bool take_only(struct hf_bytes in, uint8_t tag, struct hf_bytes *out)
@@ -112,8 +112,8 @@ static bool read_list(struct hf_bytes in, uint8_t tag, struct hf_bytes *out)
     return true;
 }
 
-/* Where the policies are critical, a qualifier that is not understood is a reason to refuse (4.2.1.4). Those
- * of the RFC, a pointer and a notice, are for people. */
+/* Where the policies are critical, a qualifier that is not understood is a reason to refuse
+ * (4.2.1.4). Those of the RFC, a pointer and a notice, are for people. */
 static bool has_unknown_qualifier(struct hf_bytes in)
 {
     static const uint8_t id_qt[] = {0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x02}; /* .1 and .2 */
@@ -145,7 +145,7 @@ static bool read_inhibit_any(struct hf_bytes in, struct hf_certificate *cert)
            read_count(number, &cert->inhibit_any);
 }
 
-/* ---- extensions -------------------------------------------------------------------------------- */
+/* ---- extensions ------------------------------------------------------------------------------ */
 
 /* The last byte of 2.5.29.n, which all of these begin with. */
 enum {
@@ -230,7 +230,7 @@ static bool read_extensions(struct hf_certificate *cert)
     return true;
 }
 
-/* ---- the certificate --------------------------------------------------------------------------- */
+/* ---- the certificate ------------------------------------------------------------------------- */
 
 static int two_digits(const uint8_t *p)
 {

@@ -50,8 +50,8 @@ struct hf_certificate {
  */
 HF_MUST_USE bool hf_certificate_parse(struct hf_bytes der, struct hf_certificate *out);
 
-/** May it issue certificates: cA, and keyCertSign where it has a keyUsage (4.2.1.3, 4.2.1.9)? A trusted
- *  one of version 1 or 2 cannot say that it is a CA. */
+/** May it issue certificates: cA, and keyCertSign where it has a keyUsage (4.2.1.3, 4.2.1.9)? A
+ *  trusted one of version 1 or 2 cannot say that it is a CA. */
 HF_MUST_USE bool hf_certificate_is_issuer(const struct hf_certificate *cert, bool is_anchor);
 
 /** Has it no extendedKeyUsage, or one with serverAuth or anyExtendedKeyUsage (4.2.1.12)? */
@@ -62,13 +62,13 @@ HF_MUST_USE bool hf_certificate_allows_server_auth(const struct hf_certificate *
 HF_MUST_USE bool hf_certificate_has_other_key_id(const struct hf_certificate *issuer,
                                                  const struct hf_certificate *child);
 
-/** For Mbed TLS: parse one that the verifier judges, into an empty `crt`. Extensions are the verifier's, so
- *  critical ones that Mbed TLS does not know are no reason to refuse. With `has_copy` the bytes are copied. 0, or
- *  an error of Mbed TLS. */
+/** For Mbed TLS: parse one that the verifier judges, into an empty `crt`. Extensions are the
+ *  verifier's, so critical ones that Mbed TLS does not know are no reason to refuse. With
+ *  `has_copy` the bytes are copied. 0, or an error of Mbed TLS. */
 HF_MUST_USE int hf_x509_parse(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy);
 
-/** An empty one. A CA callback that answers with it says that there is no path, so that Mbed TLS searches for none
- *  (deploy/mbedtls-7-end-of-search.patch), and frees it. NULL: no memory. */
+/** An empty one. A CA callback that answers with it says that there is no path, so that Mbed TLS
+ *  searches for none (deploy/mbedtls-7-end-of-search.patch), and frees it. NULL: no memory. */
 HF_MUST_USE mbedtls_x509_crt *hf_x509_new(void);
 
 #endif

@@ -41,16 +41,16 @@ struct hf_der {
  */
 HF_MUST_USE bool hf_der_take(struct hf_bytes *in, struct hf_der *out);
 
-/** The same, for a value with this tag only. An optional value may be absent, so the answer need not be
- *  looked at. */
+/** The same, for a value with this tag only. An optional value may be absent, so the answer need
+ *  not be looked at. */
 bool hf_der_take_tag(struct hf_bytes *in, uint8_t tag, struct hf_der *out);
 
 /** Is all of `in` a row of whole values, and each constructed one too, 16 deep at most? */
 HF_MUST_USE bool hf_der_is_well_formed(struct hf_bytes in);
 
-/** The same, and has each INTEGER, BIT STRING, NULL and OBJECT IDENTIFIER the only encoding of its value (X.690,
- *  8.3.2, 8.19.2, 11.2), and is nothing constructed that must not be (10.2)? TRUE may be any byte but 0, as old
- *  roots have it. What an OCTET STRING holds is not looked at. */
+/** The same, and has each INTEGER, BIT STRING, NULL and OBJECT IDENTIFIER the only encoding of its
+ *  value (X.690, 8.3.2, 8.19.2, 11.2), and is nothing constructed that must not be (10.2)? TRUE may
+ *  be any byte but 0, as old roots have it. What an OCTET STRING holds is not looked at. */
 HF_MUST_USE bool hf_der_is_canonical(struct hf_bytes in);
 
 #endif

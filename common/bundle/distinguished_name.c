@@ -11,7 +11,7 @@ enum same {
     SAME,
 };
 
-/* ---- characters -------------------------------------------------------------------------------- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 #define END (-1)
 #define NO_TEXT (-2)
@@ -52,8 +52,8 @@ static int32_t take_char(uint8_t tag, struct hf_bytes *rest)
     return (int32_t)c;
 }
 
-/* Is it a letter with one counterpart in the other case? `*lower` becomes the lower one. Neither of the two has
- * another form by RFC 4518: what else there is among these letters is left out. */
+/* Is it a letter with one counterpart in the other case? `*lower` becomes the lower one. Neither of
+ * the two has another form by RFC 4518: what else there is among these letters is left out. */
 static bool has_case(int32_t c, int32_t *lower)
 {
     static const struct {
@@ -124,7 +124,8 @@ static int32_t next_char(struct text *text)
     return c;
 }
 
-/* Only characters for which these rules are all of the RFC's? Two such texts are the same or are not. */
+/* Only characters for which these rules are all of the RFC's? Two such texts are the same or are
+ * not. */
 static bool is_plain(const struct hf_der *value)
 {
     struct hf_bytes rest = value->contents;
@@ -152,7 +153,7 @@ static enum same compare_values(const struct hf_der *a, const struct hf_der *b)
     return is_plain(a) && is_plain(b) ? DIFFERENT : UNKNOWN;
 }
 
-/* ---- parts ------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static struct hf_bytes parts_of(struct hf_bytes name)
 {
@@ -166,7 +167,8 @@ bool hf_name_is_empty(struct hf_bytes name)
     return parts_of(name).len == 0;
 }
 
-/* The next {OBJECT IDENTIFIER, value} of a part. False, and nothing is taken: there is none, or it is damaged. */
+/* The next {OBJECT IDENTIFIER, value} of a part. False, and nothing is taken: there is none, or it
+ * is damaged. */
 static bool take_pair(struct hf_bytes *pairs, struct hf_der *oid, struct hf_der *value)
 {
     struct hf_bytes left = *pairs;
@@ -252,7 +254,7 @@ bool hf_name_equal(struct hf_bytes a, struct hf_bytes b)
     return right.len == 0;
 }
 
-/* ---- all attributes ---------------------------------------------------------------------------- */
+/* ---- all attributes -------------------------------------------------------------------------- */
 
 struct hf_name_walk hf_name_walk(struct hf_bytes name)
 {
@@ -281,7 +283,7 @@ bool hf_name_is_whole(struct hf_bytes name)
     return walk.parts.len == 0 && walk.pairs.len == 0;
 }
 
-/* ---- hash: FNV-1a ------------------------------------------------------------------------------ */
+/* ---- hash: FNV-1a ---------------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {

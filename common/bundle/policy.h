@@ -43,8 +43,8 @@ enum hf_anchor_state {
 /** Whether an anchor takes part in the live store at `now_s`. */
 enum hf_anchor_state hf_policy_anchor_state(const struct hf_anchor *anchor, int64_t now_s);
 
-/** The same for an anchor known by its dates only, so never HF_ANCHOR_NOT_FOR_SERVERS; remove_after_s may be
- *  HF_TIME_NONE. */
+/** The same for an anchor known by its dates only, so never HF_ANCHOR_NOT_FOR_SERVERS;
+ *  remove_after_s may be HF_TIME_NONE. */
 enum hf_anchor_state hf_policy_state_at(int64_t not_before_s, int64_t not_after_s,
                                         int64_t remove_after_s, int64_t now_s);
 

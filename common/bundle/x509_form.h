@@ -47,11 +47,12 @@ HF_MUST_USE bool hf_x509_extension_take(struct hf_bytes *extensions, struct hf_x
 /** A Name as "C=US, O=Example, CN=Root", printable ASCII only; what does not fit is cut. */
 void hf_x509_form_name(struct hf_bytes name, char out[HF_DN_TEXT_MAX]);
 
-/** What is too new to be supported: "signature algorithm Ed25519", "X.509 version 4". False: neither of the two. The
- *  key is another question (common/bundle/algorithms.h). */
+/** What is too new to be supported: "signature algorithm Ed25519", "X.509 version 4". False:
+ *  neither of the two. The key is another question (common/bundle/algorithms.h). */
 bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUPPORTED_MAX]);
 
-/** "key type Ed25519": `what` and the name of an OBJECT IDENTIFIER, or its number where it has none here. */
+/** "key type Ed25519": `what` and the name of an OBJECT IDENTIFIER, or its number where it has none
+ *  here. */
 void hf_x509_oid_text(const char *what, struct hf_bytes oid, char out[HF_UNSUPPORTED_MAX]);
 
 #endif

@@ -18,8 +18,8 @@ struct hf_trust_anchor hf_trust_anchor_of(const struct hf_anchor *anchor);
 
 /**
  * Copy and index `list`. Every one is parsed once here, so that a damaged one is refused now and
- * not in the middle of a handshake. HF_E_ARGUMENT for one without dates; as hf_cert_parse: HF_E_FORMAT, HF_E_POLICY,
- * HF_E_LIMIT, HF_E_MEMORY.
+ * not in the middle of a handshake. HF_E_ARGUMENT for one without dates; as hf_cert_parse:
+ * HF_E_FORMAT, HF_E_POLICY, HF_E_LIMIT, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_anchors_new(const struct hf_trust_anchor *list, size_t n,
                                        struct hf_anchors **out, struct hf_why *why);
@@ -34,12 +34,13 @@ int64_t hf_anchors_last_end(const struct hf_anchors *anchors, int64_t now_s);
 /** Is any of them usable at `now_s`? */
 bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s);
 
-/** May a chain end in `anchor` at `now_s`, whose server certificate was issued at `leaf_not_before_s`? */
+/** May a chain end in `anchor` at `now_s`, whose server certificate was issued at
+ *  `leaf_not_before_s`? */
 HF_MUST_USE bool hf_anchor_is_usable(const struct hf_trust_anchor *anchor, int64_t now_s,
                                      int64_t leaf_not_before_s);
 
-/** The next anchor whose subject has this hf_name_hash: hf_name_equal decides. In the order in which they were
- *  given; `*at` is 0 at first. NULL: there is none. */
+/** The next anchor whose subject has this hf_name_hash: hf_name_equal decides. In the order in
+ *  which they were given; `*at` is 0 at first. NULL: there is none. */
 HF_MUST_USE const struct hf_trust_anchor *hf_anchors_next(const struct hf_anchors *anchors,
                                                           uint64_t subject_hash, size_t *at);
 

@@ -2,8 +2,8 @@
 
 #include "common/bundle/der.h"
 
-/* The policies of one level of the RFC's tree: what its nodes expect of the next certificate. The levels
- * above are not needed to know whether the tree is empty. */
+/* The policies of one level of the RFC's tree: what its nodes expect of the next certificate. The
+ * levels above are not needed to know whether the tree is empty. */
 struct level {
     struct hf_bytes policies[HF_POLICIES_MAX];
     size_t n;

@@ -4,8 +4,8 @@
  * bundles by it. It is what a TLS client checks of a chain: path, names, dates, strength, what the
  * certificates may be used for, and the dates that the publisher signed for anchors.
  *
- * Bytes in, values out. The path is found by verify.h, in a handshake of the active trust store too; here
- * the verdict is told for people, one certificate at a time.
+ * Bytes in, values out. The path is found by verify.h, in a handshake of the active trust store
+ * too; here the verdict is told for people, one certificate at a time.
  */
 #ifndef HF_COMMON_CHAIN_CHAIN_H
 #define HF_COMMON_CHAIN_CHAIN_H
@@ -57,8 +57,8 @@ struct hf_chain_verdict {
 /**
  * Judge `chain` (borrowed as long as `out` is used) under `anchors`.
  * HF_OK: there is a verdict, good or bad. HF_E_FORMAT for an empty chain, and for one whose first
- * certificate cannot be read; HF_E_POLICY where it is not supported; HF_E_MEMORY. Others that cannot be
- * read are left aside. hf_chain_verdict_free `out`.
+ * certificate cannot be read; HF_E_POLICY where it is not supported; HF_E_MEMORY. Others that
+ * cannot be read are left aside. hf_chain_verdict_free `out`.
  */
 HF_MUST_USE enum hf_err hf_chain_judge(const struct hf_chain *chain,
                                        const struct hf_anchors *anchors,

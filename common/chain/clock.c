@@ -41,8 +41,8 @@ void hf_chain_clock_install(void)
         (void)mbedtls_platform_set_time(time_for_mbedtls); /* stores the pointer, cannot fail */
         atomic_store(&is_done, 1);
     }
-    /* Another thread is about to store it. Sleeping, not spinning: that one may have a lower priority on
-     * the same core. */
+    /* Another thread is about to store it. Sleeping, not spinning: that one may have a lower
+     * priority on the same core. */
     while (atomic_load(&is_done) == 0)
         (void)thrd_sleep(&pause, NULL);
 }

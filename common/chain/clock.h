@@ -1,6 +1,6 @@
 /*
- * The time at which Mbed TLS validates certificates. It asks one function for the whole process: the
- * system's time, never below a floor, or a time that a tool has set.
+ * The time at which Mbed TLS validates certificates. It asks one function for the whole process:
+ * the system's time, never below a floor, or a time that a tool has set.
  */
 #ifndef HF_COMMON_CHAIN_CLOCK_H
 #define HF_COMMON_CHAIN_CLOCK_H

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-/* How a name lies to a constraint. A wildcard stands for many names, some of which may be within; of some
- * distinguished names it is not known. Both are refused, whether the subtree is permitted or excluded. */
+/* How a name lies to a constraint. A wildcard stands for many names, some of which may be within;
+ * of some distinguished names it is not known. Both are refused, whether the subtree is permitted
+ * or excluded. */
 enum place {
     OUTSIDE,
     PARTLY,
@@ -61,8 +62,8 @@ static bool has_nul(struct hf_bytes text)
     return text.len > 0 && memchr(text.data, '\0', text.len) != NULL;
 }
 
-/* `host` is `base`, or has labels in front of it. A `base` that begins with a dot is not itself within:
- * the RFC has that for URIs, and CAs write it for DNS names too. */
+/* `host` is `base`, or has labels in front of it. A `base` that begins with a dot is not itself
+ * within: the RFC has that for URIs, and CAs write it for DNS names too. */
 static bool is_host_within(struct hf_bytes host, struct hf_bytes base)
 {
     if (base.len == 0)
@@ -103,7 +104,8 @@ static struct hf_bytes host_of_mailbox(struct hf_bytes mailbox)
     return skip(mailbox, at);
 }
 
-/* A mailbox, a host, or ".domain" for all hosts below one. The case of a mailbox's own part counts. */
+/* A mailbox, a host, or ".domain" for all hosts below one. The case of a mailbox's own part
+ * counts. */
 static enum place place_email(struct hf_bytes name, struct hf_bytes base)
 {
     struct hf_bytes host = host_of_mailbox(name), base_host = host_of_mailbox(base);
@@ -210,7 +212,7 @@ static enum place place_name(const struct hf_general_name *name, struct hf_bytes
     return UNKNOWN;
 }
 
-/* ---- one certificate --------------------------------------------------------------------------- */
+/* ---- one certificate ------------------------------------------------------------------------- */
 
 struct check {
     struct hf_bytes permitted, excluded; /* GeneralSubtree, one behind the other */
@@ -230,7 +232,8 @@ static bool take_subtree(struct hf_bytes *rest, struct hf_general_name *out)
     return hf_general_name_take(&name, out) && name.len == 0;
 }
 
-/* Pay for a look at a subtree, and for the bytes of names that are read for it: they may be long. */
+/* Pay for a look at a subtree, and for the bytes of names that are read for it: they may be
+ * long. */
 static bool pay(unsigned *budget, enum hf_name_kind kind, size_t n_read)
 {
     size_t price = 1 + n_read / (kind == HF_NAME_DIRECTORY ? HF_CONSTRAINT_DIRECTORY_BYTES
@@ -258,8 +261,8 @@ static enum hf_constraint_verdict check_form(struct hf_bytes subtrees, unsigned 
     return HF_CONSTRAINT_ALLOWS;
 }
 
-/* A name must be within one of the permitted subtrees of its kind, where there are any, and touch none
- * of the excluded ones. */
+/* A name must be within one of the permitted subtrees of its kind, where there are any, and touch
+ * none of the excluded ones. */
 static enum hf_constraint_verdict find(const struct check *check, struct hf_bytes subtrees,
                                        const struct hf_general_name *name, bool is_permitted)
 {
@@ -308,7 +311,8 @@ static bool is_email_address(struct hf_bytes oid)
     return hf_bytes_equal(oid, (struct hf_bytes){email, sizeof email});
 }
 
-/* Could a client that takes common names be asked for this one? Then it is a DNS name, damaged or not. */
+/* Could a client that takes common names be asked for this one? Then it is a DNS name, damaged or
+ * not. */
 static bool could_be_host(struct hf_bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -321,7 +325,8 @@ static bool could_be_host(struct hf_bytes text)
     return text.len > 0;
 }
 
-/* The subject, and in it mailboxes (4.2.1.10), and common names where they are all that names a host. */
+/* The subject, and in it mailboxes (4.2.1.10), and common names where they are all that names a
+ * host. */
 static enum hf_constraint_verdict check_subject(const struct check *check,
                                                 const struct hf_certificate *cert)
 {

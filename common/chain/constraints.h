@@ -4,8 +4,8 @@
 
 #include "common/chain/general_name.h"
 
-/* Bytes of a name and a constraint that one look reads. Directory names take longer: each attribute is looked
- * for, and read as text. */
+/* Bytes of a name and a constraint that one look reads. Directory names take longer: each attribute
+ * is looked for, and read as text. */
 #define HF_CONSTRAINT_BYTES 64
 #define HF_CONSTRAINT_DIRECTORY_BYTES 4
 
@@ -25,8 +25,8 @@ struct hf_constraint_breach {
 /**
  * May `ca` issue `cert`, which is below it in a path, by its name constraints? Looks at the subject
  * and at all subject alternative names; at the common names too, where it is the server's own
- * certificate and has no other name of a host. `*budget` is how many looks of a name at a constraint
- * are left, and sinks, by one more for each HF_CONSTRAINT_BYTES (of directory names
+ * certificate and has no other name of a host. `*budget` is how many looks of a name at a
+ * constraint are left, and sinks, by one more for each HF_CONSTRAINT_BYTES (of directory names
  * HF_CONSTRAINT_DIRECTORY_BYTES). `breach` (NULL: not wanted; all zero before) is
  * written for HF_CONSTRAINT_BREAKS, its name for _UNKNOWN too.
  *

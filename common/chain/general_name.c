@@ -102,7 +102,8 @@ static bool is_dns_match(struct hf_bytes presented, struct hf_bytes host)
     if (presented.len < 2 || memcmp(presented.data, "*.", 2) != 0)
         return same_text(presented, host);
     struct hf_bytes base = {presented.data + 2, presented.len - 2}, parent = parent_of(host);
-    /* "*.com" would be for every host of a registry. The label that the "*" stands for is not empty. */
+    /* "*.com" would be for every host of a registry. The label that the "*" stands for is not
+     * empty. */
     return parent_of(base).len > 0 && parent.len > 0 && parent.data > host.data + 1 &&
            same_text(base, parent);
 }

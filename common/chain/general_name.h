@@ -27,7 +27,8 @@ struct hf_general_name {
     struct hf_bytes value; /* of HF_NAME_DIRECTORY a whole Name */
 };
 
-/** Take the next GeneralName. False: there is none, or it is damaged (then `*rest` is not empty). */
+/** Take the next GeneralName. False: there is none, or it is damaged (then `*rest` is not
+ *  empty). */
 HF_MUST_USE bool hf_general_name_take(struct hf_bytes *rest, struct hf_general_name *out);
 
 /** Has the certificate a DNS name or an address in its subjectAltName? */
@@ -37,15 +38,16 @@ HF_MUST_USE bool hf_certificate_has_host_name(const struct hf_certificate *cert)
 HF_MUST_USE bool hf_common_name_take(struct hf_name_walk *walk, struct hf_bytes *out);
 
 /**
- * Is the certificate for `host`, a DNS name or an address? Only its subjectAltName counts (RFC 9525,
- * 2), and a wildcard is the whole first label, for one label, above a name of two or more (6.3).
- * With `has_common_names` a common name counts for a DNS name where the certificate has no subjectAltName: old
- * private servers are like that.
+ * Is the certificate for `host`, a DNS name or an address? Only its subjectAltName counts (RFC
+ * 9525, 2), and a wildcard is the whole first label, for one label, above a name of two or more
+ * (6.3). With `has_common_names` a common name counts for a DNS name where the certificate has no
+ * subjectAltName: old private servers are like that.
  */
 HF_MUST_USE bool hf_certificate_is_for(const struct hf_certificate *cert, const char *host,
                                        bool has_common_names);
 
-/** Why a wildcard of `cert` that looks as if it were for `host` does not count (6.3); NULL: none looks so. Static. */
+/** Why a wildcard of `cert` that looks as if it were for `host` does not count (6.3); NULL: none
+ *  looks so. Static. */
 const char *hf_certificate_wildcard_fault(const struct hf_certificate *cert, const char *host);
 
 /** Accept common names in this process from now on, or no longer. Off at first. */

@@ -128,8 +128,8 @@ static void push(struct hf_search *s, const struct hf_certificate *cert, size_t 
     s->path.index[s->path.n++] = index;
 }
 
-/* An anchor of one set ends the path. With `is_hinted` only one whose key identifier fits, else one whose
- * identifier does not. */
+/* An anchor of one set ends the path. With `is_hinted` only one whose key identifier fits, else one
+ * whose identifier does not. */
 static bool find_anchor(struct hf_search *s, const struct hf_anchors *set, bool is_hinted)
 {
     const struct hf_certificate *top = s->path.certs[s->path.n - 1];
@@ -154,8 +154,8 @@ static bool find_anchor(struct hf_search *s, const struct hf_anchors *set, bool 
     return false;
 }
 
-/* The same name and key is the same CA, however many certificates it has (RFC 4158, 2.4.2): a path through
- * it twice is a circle. */
+/* The same name and key is the same CA, however many certificates it has (RFC 4158, 2.4.2): a path
+ * through it twice is a circle. */
 static bool is_in_path(struct hf_search *s, const struct hf_certificate *cert)
 {
     for (size_t i = 0; i < s->path.n; i++)

@@ -1,6 +1,6 @@
 /*
- * The search for a path: from the server's certificate upwards, one issuer at a time, and back where it does
- * not go on. For verify.c only. No I/O.
+ * The search for a path: from the server's certificate upwards, one issuer at a time, and back
+ * where it does not go on. For verify.c only. No I/O.
  */
 #ifndef HF_COMMON_CHAIN_PATH_H
 #define HF_COMMON_CHAIN_PATH_H
@@ -42,17 +42,18 @@ struct hf_search {
     bool is_out_of_memory;
 };
 
-/** Search from `sent[0]`. True: `path` ends in an anchor; else `furthest` is the longest that was found. */
+/** Search from `sent[0]`. True: `path` ends in an anchor; else `furthest` is the longest that was
+ *  found. */
 HF_MUST_USE bool hf_path_find(struct hf_search *s);
 
-/** What is wrong with a certificate by itself: HF_FAULT_… of dates, purpose, extensions and algorithms,
- *  of those that count for one that is an anchor or not. Not of its own key. `s` may be NULL for an
- *  anchor. */
+/** What is wrong with a certificate by itself: HF_FAULT_… of dates, purpose, extensions and
+ *  algorithms, of those that count for one that is an anchor or not. Not of its own key. `s` may be
+ *  NULL for an anchor. */
 unsigned hf_path_own_faults(const struct hf_search *s, const struct hf_certificate *cert,
                             bool is_anchor);
 
-/** What `issuer` says about the names of the first `n` certificates of `path`, which is below it. The
- *  worst verdict, and with `at` (NULL: not wanted) of which one. */
+/** What `issuer` says about the names of the first `n` certificates of `path`, which is below it.
+ *  The worst verdict, and with `at` (NULL: not wanted) of which one. */
 enum hf_constraint_verdict hf_path_check_names(struct hf_search *s,
                                                const struct hf_certificate *issuer,
                                                const struct hf_path *path, size_t n, size_t *at);

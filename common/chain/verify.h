@@ -1,8 +1,8 @@
 /*
- * The verifier: is there a path from a server's certificate to a trust anchor, through what the server
- * sent, that breaks no rule of RFC 5280, 6 and RFC 9525? See README.md of this folder for the rules, and
- * for how the path is found. No I/O, no clock, no state. One allocation, of a size that goes by `n_certs`,
- * beside what Mbed TLS needs for one key.
+ * The verifier: is there a path from a server's certificate to a trust anchor, through what the
+ * server sent, that breaks no rule of RFC 5280, 6 and RFC 9525? See README.md of this folder for
+ * the rules, and for how the path is found. No I/O, no clock, no state. One allocation, of a size
+ * that goes by `n_certs`, beside what Mbed TLS needs for one key.
  */
 #ifndef HF_COMMON_CHAIN_VERIFY_H
 #define HF_COMMON_CHAIN_VERIFY_H
@@ -10,8 +10,8 @@
 #include "common/chain/anchors.h"
 #include "common/chain/constraints.h"
 
-/* What one verdict may cost, whatever a server sends. Paths on the Internet need 3 signatures, the most
- * tangled ones of the public suites need 16. */
+/* What one verdict may cost, whatever a server sends. Paths on the Internet need 3 signatures, the
+ * most tangled ones of the public suites need 16. */
 #define HF_VERIFY_CERTS_MAX 64      /* looked at; the longest list of the public suites has 36 */
 #define HF_VERIFY_PATH_MAX 18       /* certificates of a path, the anchor included */
 #define HF_VERIFY_SIGNATURES_MAX 16 /* checked; no pair of certificate and key twice */
@@ -48,8 +48,8 @@ struct hf_chain_context {
     int64_t at_s;
     bool is_asked_for; /* `at_s` was asked for, and is not what the clock says */
     /* A look at a later day: by then the server's operator will have renewed what is sent now. So
-     * the dates of the sent certificates do not count, and the leaf counts as issued at `at_s`. Only
-     * the dates of the anchors count. */
+     * the dates of the sent certificates do not count, and the leaf counts as issued at `at_s`.
+     * Only the dates of the anchors count. */
     bool is_renewed;
     /* MBEDTLS_X509_KU_…: what the key exchange asks of the server's key. 0: not checked here. */
     unsigned key_usage;
@@ -66,8 +66,8 @@ struct hf_verify_step {
 
 struct hf_verdict {
     bool is_valid;
-    /* The path from the server's certificate upwards: the one that is valid, or that came furthest. It
-     * ends in an anchor unless its last step says HF_FAULT_NO_ISSUER. */
+    /* The path from the server's certificate upwards: the one that is valid, or that came furthest.
+     * It ends in an anchor unless its last step says HF_FAULT_NO_ISSUER. */
     struct hf_verify_step path[HF_VERIFY_PATH_MAX];
     size_t n_path;
     struct hf_trust_anchor anchor; /* its DER points into the set of anchors; none: no data */
@@ -76,20 +76,20 @@ struct hf_verdict {
 };
 
 /**
- * Judge `certs`, as a server sent them (its own first; all borrowed). What is behind the first is in any
- * order, and what is not needed does not matter: it may be damaged, or of a kind that is not known.
- * Certificates behind HF_VERIFY_CERTS_MAX are not looked at.
+ * Judge `certs`, as a server sent them (its own first; all borrowed). What is behind the first is
+ * in any order, and what is not needed does not matter: it may be damaged, or of a kind that is not
+ * known. Certificates behind HF_VERIFY_CERTS_MAX are not looked at.
  *
- * HF_OK: there is a verdict, good or bad. HF_E_FORMAT: there is no certificate, or the first one cannot
- * be read. HF_E_MEMORY.
+ * HF_OK: there is a verdict, good or bad. HF_E_FORMAT: there is no certificate, or the first one
+ * cannot be read. HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_verify(const struct hf_bytes *certs, size_t n_certs,
                                   const struct hf_anchor_sets *anchors,
                                   const struct hf_chain_context *context, struct hf_verdict *out,
                                   struct hf_why *why);
 
-/** What keeps every chain of a server from ending in this anchor, a CA's, whatever its dates: HF_FAULT_…; 0:
- *  nothing, or it cannot be read. */
+/** What keeps every chain of a server from ending in this anchor, a CA's, whatever its dates:
+ *  HF_FAULT_…; 0: nothing, or it cannot be read. */
 unsigned hf_verify_anchor(struct hf_bytes der);
 
 #endif

@@ -130,7 +130,7 @@ static void append_mismatch(const struct hf_certificate *cert,
     }
 }
 
-/* ---- one certificate of the path --------------------------------------------------------------- */
+/* ---- one certificate of the path ------------------------------------------------------------- */
 
 /* A certificate of the path, read again: words are rare. False: there is none, or not readable. */
 static bool read_step(const struct hf_judged *j, size_t step, struct hf_certificate *out)
@@ -209,8 +209,8 @@ static void append_constraints(const struct hf_judged *j, size_t step,
     }
 }
 
-/* The issuer of `child` that the server sent; false where it was not sent. Another certificate of the key of a
- * self-issued `child` is no other CA. */
+/* The issuer of `child` that the server sent; false where it was not sent. Another certificate of
+ * the key of a self-issued `child` is no other CA. */
 static bool find_issuer(const struct hf_judged *j, const struct hf_certificate *child,
                         struct hf_certificate *out)
 {
@@ -458,7 +458,7 @@ bool hf_words_lacks_anchor(const struct hf_judged *j, bool must_be_usable)
     return true;
 }
 
-/* ---- an anchor by itself ---------------------------------------------------------------------- */
+/* ---- an anchor by itself --------------------------------------------------------------------- */
 
 void hf_words_anchor(struct hf_bytes anchor, char *out, size_t cap)
 {

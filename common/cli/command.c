@@ -43,7 +43,7 @@ bool hf_cli_agrees(const char *fmt, ...)
             strcmp(answer, "yes\n") == 0);
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* The number of words of `name` if `words` begin with them, else 0. */
 static size_t words_matched(const char *name, const char *const *words, size_t n_words)
@@ -77,7 +77,7 @@ static bool is_in_group(const char *name, const char *group)
     return name[len] == ' ' && len == strlen(group) && strncmp(name, group, len) == 0;
 }
 
-/* ---- help ------------------------------------------------------------------------------------- */
+/* ---- help ------------------------------------------------------------------------------------ */
 
 /* `group` NULL: all. */
 static void print_commands(const struct hf_cli_program *program, const char *group, FILE *out)
@@ -108,7 +108,7 @@ static void print_command(const struct hf_cli_call *call, const struct hf_cli_li
            command->examples, command->more_exit_codes != NULL ? command->more_exit_codes : "");
 }
 
-/* ---- a command -------------------------------------------------------------------------------- */
+/* ---- a command ------------------------------------------------------------------------------- */
 
 enum hf_err hf_cli_usage(struct hf_cli_call *call, const char *fmt, ...)
 {
@@ -205,7 +205,7 @@ static int run(const struct hf_cli_program *program, const struct hf_cli_command
     return end(&call, err, &why);
 }
 
-/* ---- the program ------------------------------------------------------------------------------ */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static const char *nearest(const struct hf_cli_program *program, const char *typed)
 {

@@ -21,7 +21,8 @@ static void *value_at(void *values, const struct hf_cli_option *option)
     return (char *)values + option->at;
 }
 
-/* popt parses and stores numbers itself: it shows the presets in its help and names a bad number. */
+/* popt parses and stores numbers itself: it shows the presets in its help and names a bad
+ * number. */
 static void add_row(struct hf_cli_parser *p, struct poptOption *row, void *values,
                     const struct hf_cli_option *option)
 {

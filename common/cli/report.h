@@ -1,7 +1,7 @@
 /*
- * Reports: what a command found, as JSON for scripts and as text for people. One table of fields says
- * what a record holds, where each value is, and what it is called in both. Single values and arrays
- * of them are in common/json/json.h.
+ * Reports: what a command found, as JSON for scripts and as text for people. One table of fields
+ * says what a record holds, where each value is, and what it is called in both. Single values and
+ * arrays of them are in common/json/json.h.
  *
  *     static const struct hf_field key_fields[] = {
  *         {"key_id", HF_FIELD_TEXT, offsetof(struct key, id), .column = 1, .head = "key"},
@@ -84,8 +84,9 @@ HF_MUST_USE enum hf_err hf_report_table(const struct hf_field *fields, const voi
                                         size_t n, size_t size, const void *ctx, int indent,
                                         FILE *out, struct hf_why *why);
 
-/** A table of an array of objects: a column for each member named in `columns` (NULL at the end), which is its
- *  head too; what is missing or null is "-". Bytes of others that steer a terminal become '?'. HF_E_MEMORY. */
+/** A table of an array of objects: a column for each member named in `columns` (NULL at the end),
+ *  which is its head too; what is missing or null is "-". Bytes of others that steer a terminal
+ *  become '?'. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_report_json_table(const char *const *columns, const json_t *list,
                                              FILE *out, struct hf_why *why);
 

@@ -1,9 +1,10 @@
 /*
  * JSON, read strictly and written canonically.
  *
- * Reading: jansson with duplicate keys refused, one value and nothing after it, valid UTF-8, no
- * NUL in strings, whole numbers only. Nesting and the memory that the values will take are bounded
- * (limits.h) before the parser sees a byte. Numbers that are read are at most 2^53 - 1; others stay as they are.
+ * Reading: jansson with duplicate keys refused, one value and nothing after it, valid UTF-8, no NUL
+ * in strings, whole numbers only. Nesting and the memory that the values will take are bounded
+ * (limits.h) before the parser sees a byte. Numbers that are read are at most 2^53 - 1; others stay
+ * as they are.
  *
  * A sentence about what was read quotes nothing of it: it may be the answer of any server, and what
  * it holds is not for the log of this device.
@@ -26,8 +27,8 @@
 HF_MUST_USE enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t **out,
                                              struct hf_why *why);
 
-/** The same, of a text whose values take at most `heap_max` bytes of memory, while they are read and afterwards;
- *  otherwise HF_E_LIMIT. Counted from the text alone, before a parser runs. */
+/** The same, of a text whose values take at most `heap_max` bytes of memory, while they are read
+ *  and afterwards; otherwise HF_E_LIMIT. Counted from the text alone, before a parser runs. */
 HF_MUST_USE enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what,
                                              size_t heap_max, json_t **out, struct hf_why *why);
 
@@ -36,8 +37,8 @@ HF_MUST_USE enum hf_err hf_json_parse_any(struct hf_bytes text, const char *what
                                           json_t **out, struct hf_why *why);
 
 /**
- * Seed the tables of all JSON objects, so that an attacker cannot choose keys that collide. Once in a
- * process, before the first object is made; later calls change nothing.
+ * Seed the tables of all JSON objects, so that an attacker cannot choose keys that collide. Once in
+ * a process, before the first object is made; later calls change nothing.
  */
 void hf_json_seed(uint32_t random);
 
@@ -52,13 +53,15 @@ HF_MUST_USE enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *ou
                                           struct hf_why *why);
 
 /**
- * Append `value` as a file: the same but for control characters, such as the ends of lines in a PEM,
- * which are escaped. Canonical form leaves them as they are, and with them it is no JSON. HF_E_MEMORY.
+ * Append `value` as a file: the same but for control characters, such as the ends of lines in a
+ * PEM, which are escaped. Canonical form leaves them as they are, and with them it is no JSON.
+ * HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_json_write(const json_t *value, struct hf_buf *out, struct hf_why *why);
 
-/** The same laid out by jansson's `flags`. In place of json_dumps, which gives broken JSON when memory runs out within a
- *  key. `value` NULL: HF_E_MEMORY, so that what was built needs no check of its own. */
+/** The same laid out by jansson's `flags`. In place of json_dumps, which gives broken JSON when
+ *  memory runs out within a key. `value` NULL: HF_E_MEMORY, so that what was built needs no check
+ *  of its own. */
 HF_MUST_USE enum hf_err hf_json_dump(const json_t *value, size_t flags, struct hf_buf *out,
                                      struct hf_why *why);
 
@@ -85,13 +88,14 @@ HF_MUST_USE enum hf_err hf_json_get_bytes(const json_t *object, const char *key,
 HF_MUST_USE enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *what,
                                          int64_t *out_s, struct hf_why *why);
 
-/** The `detail` of a problem (RFC 9457) or else its title, on one line without control characters; empty if
- *  there is neither. At most `cap` bytes with the NUL. */
+/** The `detail` of a problem (RFC 9457) or else its title, on one line without control characters;
+ *  empty if there is neither. At most `cap` bytes with the NUL. */
 void hf_json_problem(struct hf_bytes body, char *out, size_t cap);
 
 /*
- * Values to build a document from. Each is a new reference, or NULL when memory is short. What takes
- * values takes NULL too and gives NULL then, so that only the finished document has to be checked.
+ * Values to build a document from. Each is a new reference, or NULL when memory is short. What
+ * takes values takes NULL too and gives NULL then, so that only the finished document has to be
+ * checked.
  */
 
 /** `list` with `value` at its end; both are taken. */

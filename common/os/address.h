@@ -13,8 +13,8 @@ enum hf_address_kind {
 
 /**
  * By the registries of special-purpose addresses (RFC 6890 and its updates). An IPv4 address inside
- * an IPv6 one (mapped, compatible, NAT64, 6to4) counts as what it is. An address of another family is
- * HF_ADDRESS_LOOPBACK: the kind that the fewest rules let through.
+ * an IPv6 one (mapped, compatible, NAT64, 6to4) counts as what it is. An address of another family
+ * is HF_ADDRESS_LOOPBACK: the kind that the fewest rules let through.
  */
 enum hf_address_kind hf_address_kind(const struct sockaddr *address);
 

@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/** Milliseconds since some moment before the program began; stands still while the machine sleeps. */
+/** Milliseconds since some moment before the program began; stands still while the machine
+ *  sleeps. */
 static inline int64_t hf_monotonic_ms(void)
 {
     struct timespec now = {0};

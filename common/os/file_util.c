@@ -26,7 +26,7 @@ enum hf_err hf_file_fail(struct hf_why *why, const char *action, const char *pat
     return hf_fail(why, HF_E_STORAGE, "cannot %s %s: %s", action, path, strerror(error));
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, const char *fmt, ...)
 {
@@ -97,7 +97,7 @@ bool hf_file_is_writable(const char *path)
            faccessat(AT_FDCWD, folder.text, W_OK, AT_EACCESS) == 0;
 }
 
-/* ---- replacing -------------------------------------------------------------------------------- */
+/* ---- replacing ------------------------------------------------------------------------------- */
 
 enum hf_err hf_file_sync_dir(const char *dir, struct hf_why *why)
 {
@@ -225,7 +225,7 @@ enum hf_err hf_file_replace_link(const char *path, const char *target, struct hf
     return err;
 }
 
-/* ---- folders ---------------------------------------------------------------------------------- */
+/* ---- folders --------------------------------------------------------------------------------- */
 
 enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *why)
 {
@@ -286,7 +286,7 @@ void hf_file_remove_tree(const char *path)
     nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* ---- locks ------------------------------------------------------------------------------------ */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_file_lock(const char *path, unsigned wait_ms, int *out, struct hf_why *why)
 {

@@ -25,8 +25,9 @@ HF_MUST_USE enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, co
 HF_MUST_USE enum hf_err hf_file_absolute(const char *path, char **out, struct hf_why *why);
 
 /**
- * Append a whole regular file to `out`, which stays as it was on failure. HF_E_ARGUMENT for an empty
- * name, HF_E_NOT_FOUND without the file, HF_E_LIMIT when it is longer than `max_bytes`, HF_E_STORAGE.
+ * Append a whole regular file to `out`, which stays as it was on failure. HF_E_ARGUMENT for an
+ * empty name, HF_E_NOT_FOUND without the file, HF_E_LIMIT when it is longer than `max_bytes`,
+ * HF_E_STORAGE.
  */
 HF_MUST_USE enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out,
                                      struct hf_why *why);
@@ -51,8 +52,8 @@ HF_MUST_USE enum hf_err hf_file_read_any_secret(const char *path, size_t max_byt
                                                 struct hf_buf *out, uid_t *owner,
                                                 struct hf_why *why);
 
-/** The same for a repository, which others may have changed: never waits, and HF_E_STORAGE for whatever
- *  is no regular file (pipes, devices, links). */
+/** The same for a repository, which others may have changed: never waits, and HF_E_STORAGE for
+ *  whatever is no regular file (pipes, devices, links). */
 HF_MUST_USE enum hf_err hf_file_read_published(const char *path, size_t max_bytes,
                                                struct hf_buf *out, struct hf_why *why);
 
@@ -66,14 +67,14 @@ bool hf_file_has_content(const char *path, struct hf_bytes expected);
 HF_MUST_USE enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes, mode_t mode,
                                         struct hf_why *why);
 
-/** hf_file_replace without a sync: a power cut may bring the old file back, or leave a damaged one. For
- *  content that the next start compares and writes again. */
+/** hf_file_replace without a sync: a power cut may bring the old file back, or leave a damaged one.
+ *  For content that the next start compares and writes again. */
 HF_MUST_USE enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode,
                                       struct hf_why *why);
 
 /**
- * Put a world-readable file in the place of whatever has that name, durably. One writer per folder at a
- * time: the temporary file, FOLDER/.new, is always a new one. HF_E_STORAGE.
+ * Put a world-readable file in the place of whatever has that name, durably. One writer per folder
+ * at a time: the temporary file, FOLDER/.new, is always a new one. HF_E_STORAGE.
  */
 HF_MUST_USE enum hf_err hf_file_replace_alone(const char *path, struct hf_bytes bytes,
                                               struct hf_why *why);
@@ -125,10 +126,10 @@ bool hf_file_exists(const char *path);
 bool hf_file_is_writable(const char *path);
 
 /**
- * Lock `path`, which is made if missing (0600), waiting at most `wait_ms`: one holder at a time, within
- * this process too. The lock is flock's, so it ends with the process that holds it, however that ends;
- * the file stays, and its content means nothing here. `*out` is to be handed to hf_file_unlock. HF_E_BUSY
- * when another holds it for longer, HF_E_STORAGE.
+ * Lock `path`, which is made if missing (0600), waiting at most `wait_ms`: one holder at a time,
+ * within this process too. The lock is flock's, so it ends with the process that holds it, however
+ * that ends; the file stays, and its content means nothing here. `*out` is to be handed to
+ * hf_file_unlock. HF_E_BUSY when another holds it for longer, HF_E_STORAGE.
  */
 HF_MUST_USE enum hf_err hf_file_lock(const char *path, unsigned wait_ms, int *out,
                                      struct hf_why *why);

@@ -75,7 +75,7 @@ enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline
     return fail_too_long(deadline, why);
 }
 
-/* ---- looking a name up -------------------------------------------------------------------------- */
+/* ---- looking a name up ----------------------------------------------------------------------- */
 
 /* Shared by the caller and the thread: the one that finishes last frees it. */
 struct look_up {
@@ -230,7 +230,7 @@ void hf_route_free(struct hf_route *route)
     *route = (struct hf_route){0};
 }
 
-/* ---- connecting --------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 /** 0, or the errno of the connection attempt; *out_fd is open on 0 only. */
 static int connect_one(const struct addrinfo *address, const struct hf_deadline *deadline,
@@ -323,7 +323,7 @@ enum hf_address_kind hf_net_peer_kind(int fd)
     return hf_address_kind((const struct sockaddr *)&address);
 }
 
-/* ---- bytes -------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static bool would_block(void)
 {

@@ -1,6 +1,6 @@
 /*
- * What a service tells: its operator, one line on standard error for each event; and systemd, how it
- * is doing (the protocol of sd_notify(3), which is one datagram).
+ * What a service tells: its operator, one line on standard error for each event; and systemd, how
+ * it is doing (the protocol of sd_notify(3), which is one datagram).
  */
 #ifndef HF_OS_SERVICE_H
 #define HF_OS_SERVICE_H

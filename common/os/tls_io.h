@@ -17,7 +17,8 @@ struct hf_tls_socket {
     struct hf_deadline deadline; /* of what is going on; to be set before each call */
 };
 
-/** Set `ssl` up to talk to `peer` over `socket`, which must outlive it. SNI unless it is an address. */
+/** Set `ssl` up to talk to `peer` over `socket`, which must outlive it. SNI unless it is an
+ *  address. */
 HF_MUST_USE enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config,
                                         struct hf_tls_socket *socket,
                                         const struct hf_endpoint *peer, struct hf_why *why);

@@ -5,7 +5,8 @@
 #define HF_REPORT_BYTES_MAX 4096u /* of one report as JSON: every member at its longest is 3,200 */
 #define HF_REPORT_LIST_MAX 50u    /* reports of one request: less than the 64 that a device keeps */
 #define HF_REPORT_BODY_MAX (HF_REPORT_LIST_MAX * HF_REPORT_BYTES_MAX) /* bytes of a request */
-/* Memory of the parsed form, at most BASE and so many times its bytes. Real reports need 11 times. */
+/* Memory of the parsed form, at most BASE and so many times its bytes. Real reports need 11
+ * times. */
 #define HF_REPORT_HEAP_BASE (16u * 1024u)
 #define HF_REPORT_HEAP_PER_BYTE 16u
 

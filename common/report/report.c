@@ -9,7 +9,7 @@
 
 #define WHAT "the report"
 
-/* ---- members ------------------------------------------------------------------------------------ */
+/* ---- members --------------------------------------------------------------------------------- */
 
 enum form {
     FORM_DEVICE, /* a char[]; hf_device_id_is_valid */
@@ -86,7 +86,7 @@ static enum hf_report_kind kind_of(const char *name)
     return HF_REPORT_OTHER;
 }
 
-/* ---- write -------------------------------------------------------------------------------------- */
+/* ---- write ----------------------------------------------------------------------------------- */
 
 static json_t *value_of(const struct hf_report *report, const struct member *member)
 {
@@ -138,7 +138,7 @@ enum hf_err hf_report_write(const struct hf_report *report, struct hf_buf *out, 
     return err;
 }
 
-/* ---- read --------------------------------------------------------------------------------------- */
+/* ---- read ------------------------------------------------------------------------------------ */
 
 static bool is_hex(const char *text, size_t n)
 {
@@ -288,7 +288,7 @@ enum hf_err hf_report_list_read(struct hf_bytes body, struct hf_report **out, si
     return HF_OK;
 }
 
-/* ---- the answer --------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 enum hf_err hf_report_answer_read(struct hf_bytes body, struct hf_report_answer *out,
                                   struct hf_why *why)

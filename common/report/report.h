@@ -1,7 +1,7 @@
 /*
- * What a device tells the fleet service about itself: POST /v1/reports with one report, or a list of
- * them, and the answer. The device writes reports and reads the answer (server/api/reports.c writes it);
- * the service reads reports. No I/O.
+ * What a device tells the fleet service about itself: POST /v1/reports with one report, or a list
+ * of them, and the answer. The device writes reports and reads the answer (server/api/reports.c
+ * writes it); the service reads reports. No I/O.
  *
  *     {"v": 1, "device": "pump-17", "installation": "5f0c…", "seq": 41, "kind": "confirmed",
  *      "set": "amazon-iot", "profile": "full", "from": 2, "to": 3, "sha256": "0d3f…",
@@ -10,11 +10,11 @@
  *      "nonce": "00112233aabbccdd", "sent": "2026-12-01T09:00:07Z", "groups": ["lab"]}
  *
  * Agents and services of different versions understand each other: unknown members are ignored, an
- * unknown kind is kept as its text, and a higher "v" is read like this one. Known members are strict in
- * type and length. A report never decides about trust: the device reports what it likes.
+ * unknown kind is kept as its text, and a higher "v" is read like this one. Known members are
+ * strict in type and length. A report never decides about trust: the device reports what it likes.
  *
- * A report keeps its content under its `seq` for ever, so that the service may drop what it has. Only
- * `nonce` and `sent` are of the request, and differ when it is sent again.
+ * A report keeps its content under its `seq` for ever, so that the service may drop what it has.
+ * Only `nonce` and `sent` are of the request, and differ when it is sent again.
  */
 #ifndef HF_COMMON_REPORT_REPORT_H
 #define HF_COMMON_REPORT_REPORT_H
@@ -85,8 +85,8 @@ HF_MUST_USE enum hf_err hf_report_write(const struct hf_report *report, struct h
 
 /**
  * The body of a request: one report, or a list of 1 to HF_REPORT_LIST_MAX. `*out` is an array of
- * `*n_out`, free() it; both are written on HF_OK only. HF_E_FORMAT, HF_E_LIMIT, HF_E_MEMORY; the sentence
- * says which member is meant, and of which report of a list.
+ * `*n_out`, free() it; both are written on HF_OK only. HF_E_FORMAT, HF_E_LIMIT, HF_E_MEMORY; the
+ * sentence says which member is meant, and of which report of a list.
  */
 HF_MUST_USE enum hf_err hf_report_list_read(struct hf_bytes body, struct hf_report **out,
                                             size_t *n_out, struct hf_why *why);

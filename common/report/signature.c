@@ -18,7 +18,7 @@
 /* Characters of `len` bytes in base64, and a NUL. */
 #define BASE64_SIZE(len) sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL)
 
-/* ---- text --------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 void hf_report_key_format(const uint8_t key[HF_REPORT_KEY_LEN], char out[HF_REPORT_KEY_TEXT_SIZE])
 {
@@ -57,7 +57,8 @@ static void format_digest(const uint8_t sha256[HF_SHA256_LEN], char *out, size_t
     (void)snprintf(out, size, DIGEST "%s:", base64);
 }
 
-/* The value of Signature-Input behind the label, which is also the last line of the signature base. */
+/* The value of Signature-Input behind the label, which is also the last line of the signature
+ * base. */
 static void format_parameters(const struct hf_report_signature *s, char *out, size_t size)
 {
     char key[HF_REPORT_KEY_TEXT_SIZE];
@@ -67,7 +68,7 @@ static void format_parameters(const struct hf_report_signature *s, char *out, si
                    key);
 }
 
-/* ---- the signature base ------------------------------------------------------------------------- */
+/* ---- the signature base ---------------------------------------------------------------------- */
 
 /* A control character would begin a line of the sender's choice. */
 static bool is_one_line(const char *value)
@@ -143,7 +144,7 @@ enum hf_err hf_report_sign(const struct hf_report_message *m, int64_t created_s,
     return err;
 }
 
-/* ---- parse and verify --------------------------------------------------------------------------- */
+/* ---- parse and verify ------------------------------------------------------------------------ */
 
 /* Is `prefix` next? Then it is behind. */
 static bool skip(const char **at, const char *prefix)

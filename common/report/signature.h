@@ -1,6 +1,7 @@
 /*
- * Reports of a device without TLS: HTTP message signatures (RFC 9421) by an Ed25519 key of the device,
- * in one fixed form. No I/O, and no policy: whether the key is one of the device is for the caller.
+ * Reports of a device without TLS: HTTP message signatures (RFC 9421) by an Ed25519 key of the
+ * device, in one fixed form. No I/O, and no policy: whether the key is one of the device is for the
+ * caller.
  *
  *     Content-Type: application/json
  *     Content-Digest: sha-256=:BASE64 of the body's SHA-256:                           (RFC 9530)
@@ -8,12 +9,12 @@
  *         created=SECONDS;keyid="BASE64URL of the key";alg="ed25519";tag="holdfast-report"
  *     Signature: holdfast=:BASE64:
  *
- * One line each, exactly so: with one label and parameters in this order there is one signature base, and
- * nothing that an attacker may choose. What is signed names the method, the server and the path, so
- * that a report is of no use at another server or another address of it.
+ * One line each, exactly so: with one label and parameters in this order there is one signature
+ * base, and nothing that an attacker may choose. What is signed names the method, the server and
+ * the path, so that a report is of no use at another server or another address of it.
  *
- * `created` is the device's clock, which proves nothing: replay is judged by the reports' `installation`
- * and `seq`.
+ * `created` is the device's clock, which proves nothing: replay is judged by the reports'
+ * `installation` and `seq`.
  */
 #ifndef HF_COMMON_REPORT_SIGNATURE_H
 #define HF_COMMON_REPORT_SIGNATURE_H
@@ -58,9 +59,9 @@ HF_MUST_USE enum hf_err hf_report_key_parse(const char *text, uint8_t key[HF_REP
                                             struct hf_why *why);
 
 /**
- * Append the signature base (RFC 9421, 2.5): a line for each component, and the parameters; no line feed
- * at its end. Of `s` only key, digest and `created_s` are read. HF_E_MEMORY; HF_E_FORMAT where a value of
- * the message would end its line.
+ * Append the signature base (RFC 9421, 2.5): a line for each component, and the parameters; no line
+ * feed at its end. Of `s` only key, digest and `created_s` are read. HF_E_MEMORY; HF_E_FORMAT where
+ * a value of the message would end its line.
  */
 HF_MUST_USE enum hf_err hf_report_signature_base(const struct hf_report_message *m,
                                                  const struct hf_report_signature *s,
@@ -78,8 +79,8 @@ HF_MUST_USE enum hf_err hf_report_signature_parse(const char *content_digest,
                                                   struct hf_report_signature *out,
                                                   struct hf_why *why);
 
-/** HF_OK: `s->public_key` has signed this message with this body. HF_E_HASH: the body is not the one of
- *  the digest. HF_E_SIGNATURE. HF_E_MEMORY. */
+/** HF_OK: `s->public_key` has signed this message with this body. HF_E_HASH: the body is not the
+ *  one of the digest. HF_E_SIGNATURE. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_report_signature_verify(const struct hf_report_signature *s,
                                                    const struct hf_report_message *m,
                                                    struct hf_why *why);

@@ -1,8 +1,9 @@
 /*
- * The signature of an approver: that this very step of this very bundle may be signed, once, because SINCE, of what is
- * signed of the bundle, rises with each of its steps (server/repository/online.c). Steps of other bundles of the set leave
- * it as it is. The approvers' keys are in the plan, which offline keys signed. Made at the desk, verified by the signer,
- * and by the service before it keeps one. No I/O.
+ * The signature of an approver: that this very step of this very bundle may be signed, once,
+ * because SINCE, of what is signed of the bundle, rises with each of its steps
+ * (server/repository/online.c). Steps of other bundles of the set leave it as it is. The approvers'
+ * keys are in the plan, which offline keys signed. Made at the desk, verified by the signer, and by
+ * the service before it keeps one. No I/O.
  */
 #ifndef HF_COMMON_ROLLOUT_APPROVAL_H
 #define HF_COMMON_ROLLOUT_APPROVAL_H
@@ -41,7 +42,8 @@ struct hf_rollout_step {
 HF_MUST_USE enum hf_err hf_rollout_step_text(const struct hf_rollout_step *step, struct hf_buf *out,
                                              struct hf_why *why);
 
-/** Is it by an approver of the plan, over this step? `*approver` is which one. HF_E_SIGNATURE, HF_E_MEMORY. */
+/** Is it by an approver of the plan, over this step? `*approver` is which one. HF_E_SIGNATURE,
+ *  HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_rollout_approval_verify(const struct hf_rollout_plan *plan,
                                                    const struct hf_rollout_step *step,
                                                    const struct hf_rollout_approval_given *given,

@@ -19,7 +19,7 @@ const char *hf_rollout_approval_name(enum hf_rollout_approval approval)
     return approval_names[approval];
 }
 
-/* ---- read -------------------------------------------------------------------------------------- */
+/* ---- read ------------------------------------------------------------------------------------ */
 
 /* From 0 to `max`; what is absent stays. */
 static enum hf_err read_number(const json_t *object, const char *key, const char *what, int64_t max,
@@ -152,7 +152,7 @@ static enum hf_err read_approval(const json_t *object, struct hf_rollout_plan *p
     return read_approvers(object, plan, why);
 }
 
-/* ---- can it be kept? ----------------------------------------------------------------------------- */
+/* ---- can it be kept? ------------------------------------------------------------------------- */
 
 static bool has_group(const struct hf_rollout_stage *stage, size_t n, const char *name)
 {
@@ -289,7 +289,7 @@ enum hf_err hf_rollout_plan_parse(const json_t *object, struct hf_rollout_plan *
     return HF_OK;
 }
 
-/* ---- write ------------------------------------------------------------------------------------- */
+/* ---- write ----------------------------------------------------------------------------------- */
 
 /* Numbers of which zero says nothing are left out. */
 static json_t *set_number(json_t *object, const char *key, int64_t number)

@@ -1,6 +1,6 @@
 /*
- * How fast a bundle may reach a fleet. The plan is signed offline, with the bundle, as the member "rollout" of
- * its description; devices keep to it, whatever an online key says. No I/O.
+ * How fast a bundle may reach a fleet. The plan is signed offline, with the bundle, as the member
+ * "rollout" of its description; devices keep to it, whatever an online key says. No I/O.
  *
  *     {"not_before": "2026-12-01T09:00:00Z", "mandatory_from": "2027-02-01T00:00:00Z", "min_version": 2,
  *      "stages": [{"groups": ["lab"], "ppm": 0, "bake_s": 86400, "min_count": 3},
@@ -60,8 +60,9 @@ struct hf_rollout_plan {
     size_t n_approvers;
 };
 
-/** `out` is written on HF_OK only. HF_E_FORMAT, HF_E_LIMIT, and HF_E_POLICY where stages shrink or add no device,
- *  the last one does not hold all devices or opens after `mandatory_from`, or approvals are asked of too few. */
+/** `out` is written on HF_OK only. HF_E_FORMAT, HF_E_LIMIT, and HF_E_POLICY where stages shrink or
+ *  add no device, the last one does not hold all devices or opens after `mandatory_from`, or
+ *  approvals are asked of too few. */
 HF_MUST_USE enum hf_err hf_rollout_plan_parse(const json_t *object, struct hf_rollout_plan *out,
                                               struct hf_why *why);
 

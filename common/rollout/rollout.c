@@ -32,7 +32,7 @@ bool hf_rollout_state_parse(const char *name, enum hf_rollout_state *out)
     return false;
 }
 
-/* ---- the document -------------------------------------------------------------------------------- */
+/* ---- the document ---------------------------------------------------------------------------- */
 
 static enum hf_err read_activation(const json_t *object, struct hf_rollout_activation *out,
                                    struct hf_why *why)
@@ -82,7 +82,7 @@ json_t *hf_rollout_activation_to_json(const struct hf_rollout_activation *activa
     return hf_json_set_take(json_object(), "holdfast", object);
 }
 
-/* ---- where a device stands ------------------------------------------------------------------------ */
+/* ---- where a device stands ------------------------------------------------------------------- */
 
 int64_t hf_rollout_position(const uint8_t sha256[HF_SHA256_LEN], const char *id)
 {
@@ -131,7 +131,7 @@ size_t hf_rollout_stage_of(const struct hf_rollout_plan *plan, const uint8_t sha
     return k;
 }
 
-/* ---- the decision -------------------------------------------------------------------------------- */
+/* ---- the decision ---------------------------------------------------------------------------- */
 
 /* The last stage whose moment has come; `now_s` is not before the first one's. */
 static size_t last_by_calendar(const struct hf_rollout_plan *plan, int64_t now_s)
@@ -190,7 +190,8 @@ struct hf_rollout_decision hf_rollout_decide(const struct hf_rollout_plan *plan,
     return d;
 }
 
-/* "; its turn may come from ... on, and comes on ... at the latest": kept whole, however long a reason is. */
+/* "; its turn may come from ... on, and comes on ... at the latest": kept whole, however long a
+ * reason is. */
 #define TURN_TEXT_MAX (64 + 2 * HF_TIME_TEXT_MAX)
 
 void hf_rollout_explain(const struct hf_rollout_decision *d, const struct hf_rollout_plan *plan,

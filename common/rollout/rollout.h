@@ -1,10 +1,10 @@
 /*
- * May this device install that bundle now? Decided by the device, from what was signed: the plan by the offline
- * keys of the bundle (plan.h), the stage by an online key. The same code decides in the agent, in the service's
- * engine and in the simulation. No I/O.
+ * May this device install that bundle now? Decided by the device, from what was signed: the plan by
+ * the offline keys of the bundle (plan.h), the stage by an online key. The same code decides in the
+ * agent, in the service's engine and in the simulation. No I/O.
  *
- * The stage stands in the targets metadata of the delegated role rollout-SET, which lists the bundle's
- * path with the length and the hashes that the top-level role lists, and in its `custom`:
+ * The stage stands in the targets metadata of the delegated role rollout-SET, which lists the
+ * bundle's path with the length and the hashes that the top-level role lists, and in its `custom`:
  *
  *     {"holdfast": {"activation": {"stage": 1, "state": "open", "since": "2026-12-02T09:03:11Z", "reason": ""}}}
  *
@@ -33,7 +33,8 @@ struct hf_rollout_activation {
     char reason[HF_ROLLOUT_REASON_MAX + 1]; /* one line, printable */
 };
 
-/** From the `custom` of a target of rollout-SET. HF_E_NOT_FOUND where it says nothing about a stage. */
+/** From the `custom` of a target of rollout-SET. HF_E_NOT_FOUND where it says nothing about a
+ *  stage. */
 HF_MUST_USE enum hf_err hf_rollout_activation_parse(const json_t *custom,
                                                     struct hf_rollout_activation *out,
                                                     struct hf_why *why);
@@ -45,7 +46,7 @@ const char *hf_rollout_state_name(enum hf_rollout_state state);
 /** The state of that name; false for every other text. */
 bool hf_rollout_state_parse(const char *name, enum hf_rollout_state *out);
 
-/* ---- the decision -------------------------------------------------------------------------------- */
+/* ---- the decision ---------------------------------------------------------------------------- */
 
 struct hf_rollout_device {
     const char *id; /* NULL: its turn comes with the last */
@@ -54,9 +55,9 @@ struct hf_rollout_device {
     int64_t active; /* version in use, of the same set and profile; -1: none */
 };
 
-/** Where a device stands in the fleet for this bundle, 0 to HF_ROLLOUT_PPM - 1: the first 64 bits of
- *  SHA-256("holdfast rollout" || the bundle's SHA-256 || id), scaled. Another order for each bundle, so that
- *  no device is always the first. */
+/** Where a device stands in the fleet for this bundle, 0 to HF_ROLLOUT_PPM - 1: the first 64 bits
+ *  of SHA-256("holdfast rollout" || the bundle's SHA-256 || id), scaled. Another order for each
+ *  bundle, so that no device is always the first. */
 int64_t hf_rollout_position(const uint8_t sha256[HF_SHA256_LEN], const char *id);
 
 /** The first stage that holds the device; the last one holds all. */
@@ -98,8 +99,9 @@ struct hf_rollout_decision hf_rollout_decide(const struct hf_rollout_plan *plan,
                                              const uint8_t sha256[HF_SHA256_LEN],
                                              const struct hf_rollout_device *device, int64_t now_s);
 
-/** Why a device waits, for people, who count stages from 1: "stage 1 of 4 is open, this device is in stage 2;
- *  its turn may come from 2026-12-04T09:00:00Z on, and comes on …". Cut to `cap` bytes, the stage or the reason first. */
+/** Why a device waits, for people, who count stages from 1: "stage 1 of 4 is open, this device is
+ *  in stage 2; its turn may come from 2026-12-04T09:00:00Z on, and comes on …". Cut to `cap` bytes,
+ *  the stage or the reason first. */
 void hf_rollout_explain(const struct hf_rollout_decision *decision,
                         const struct hf_rollout_plan *plan,
                         const struct hf_rollout_activation *activation, int64_t now_s, char *out,

@@ -20,8 +20,8 @@ struct hf_endpoint {
 HF_MUST_USE enum hf_err hf_endpoint_parse(struct hf_bytes text, uint16_t default_port,
                                           struct hf_endpoint *out, struct hf_why *why);
 
-/** "example.org." is the same host as "example.org" (RFC 1034, 3.1); certificates name it without the
- *  dot. */
+/** "example.org." is the same host as "example.org" (RFC 1034, 3.1); certificates name it without
+ *  the dot. */
 void hf_endpoint_drop_final_dot(struct hf_endpoint *endpoint);
 
 /** Host and port, brackets where needed. */

@@ -151,7 +151,8 @@ static bool cut_suffix(const char *host, size_t *len, const char *suffix)
     return true;
 }
 
-/** What stands before ".iot.REGION.amazonaws.com" ("abc-ats"); no bytes where the host is another's. */
+/** What stands before ".iot.REGION.amazonaws.com" ("abc-ats"); no bytes where the host is
+ *  another's. */
 static struct hf_bytes find_aws_prefix(const char *host)
 {
     size_t len = strlen(host);

@@ -144,8 +144,8 @@ static bool take(struct hf_bytes *in, size_t n_octets, struct hf_bytes *out)
     return true;
 }
 
-/* The list of the server's Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2), if all of the message has
- * come. Mbed TLS frees the certificates that it refuses, and keeps the message. */
+/* The list of the server's Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2), if all of the
+ * message has come. Mbed TLS frees the certificates that it refuses, and keeps the message. */
 static bool find_list(const mbedtls_ssl_context *ssl, struct hf_bytes *out)
 {
     struct hf_bytes in = {ssl->MBEDTLS_PRIVATE(in_msg), ssl->MBEDTLS_PRIVATE(in_hslen)};

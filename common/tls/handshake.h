@@ -9,8 +9,8 @@
 
 #include <mbedtls/ssl.h>
 
-/** Defaults of a TLS 1.2 and 1.3 client, which offers what an all-zero hf_tls_offer does. HF_E_TLS, HF_E_MEMORY. `config` is to be
- *  mbedtls_ssl_config_free'd whatever happens. */
+/** Defaults of a TLS 1.2 and 1.3 client, which offers what an all-zero hf_tls_offer does. HF_E_TLS,
+ *  HF_E_MEMORY. `config` is to be mbedtls_ssl_config_free'd whatever happens. */
 HF_MUST_USE enum hf_err hf_handshake_config(mbedtls_ssl_config *config, struct hf_why *why);
 
 /** Set `ssl` up to talk to `peer`. SNI unless it is an address. HF_E_TLS, HF_E_MEMORY. */
@@ -22,17 +22,19 @@ HF_MUST_USE enum hf_err hf_handshake_setup(mbedtls_ssl_context *ssl,
  *  that verification gave up on, HF_E_MEMORY, else HF_E_TLS. */
 enum hf_err hf_handshake_fail(int code, struct hf_why *why);
 
-/** The sentence for MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: HF_E_TLS, with the alert's name and what to do where
- *  it is about the client's certificate or the name that was asked for. `ssl` NULL: it is not known. */
+/** The sentence for MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: HF_E_TLS, with the alert's name and what
+ *  to do where it is about the client's certificate or the name that was asked for. `ssl` NULL: it
+ *  is not known. */
 enum hf_err hf_handshake_fail_alert(const mbedtls_ssl_context *ssl, struct hf_why *why);
 
 /** After mbedtls_ssl_handshake has failed with HF_E_TLS, or without hf_handshake_has_leaf: if a
- *  certificate that the server sent cannot be read, replace `why` by its subject and the reason. False:
- *  `why` stays. */
+ *  certificate that the server sent cannot be read, replace `why` by its subject and the reason.
+ *  False: `why` stays. */
 bool hf_handshake_name_certificate(const mbedtls_ssl_context *ssl, struct hf_why *why);
 
-/** In a verify callback at depth 0: is `crt` the first certificate that the server sent? Mbed TLS leaves
- *  out one with an unknown signature algorithm and verifies the next one in its place, or an empty one. */
+/** In a verify callback at depth 0: is `crt` the first certificate that the server sent? Mbed TLS
+ *  leaves out one with an unknown signature algorithm and verifies the next one in its place, or an
+ *  empty one. */
 bool hf_handshake_has_leaf(const mbedtls_ssl_context *ssl, const mbedtls_x509_crt *crt);
 
 /** The name of the cipher suite that was agreed on, from the server's first answer on; static. */
@@ -49,7 +51,8 @@ unsigned hf_handshake_key_usage(const mbedtls_ssl_context *ssl);
 bool hf_handshake_has_proved_key(mbedtls_ssl_context *ssl);
 
 /** It has also shown that the certificates above its own are those that it sent: CertificateVerify
- *  covers them in TLS 1.3, nothing before the Finished in TLS 1.2. Only for what has proved its key. */
+ *  covers them in TLS 1.3, nothing before the Finished in TLS 1.2. Only for what has proved its
+ *  key. */
 bool hf_handshake_has_proved_chain(mbedtls_ssl_context *ssl);
 
 #endif

@@ -38,8 +38,8 @@ static const uint16_t ecc_signatures[] = {
     MBEDTLS_TLS1_3_AES_256_GCM_SHA384, MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,                    \
         MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_128_CCM_SHA256
 
-/* Only on request. With static RSA, a stolen server key opens every recorded connection; the padding
- * of CBC has leaked plaintext many times. */
+/* Only on request. With static RSA, a stolen server key opens every recorded connection; the
+ * padding of CBC has leaked plaintext many times. */
 #define RSA_LEGACY_SUITES                                                                          \
     MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,  \
         MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,    \

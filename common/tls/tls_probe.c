@@ -26,7 +26,8 @@ static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
     return 0;
 }
 
-/* A verify callback; at depth 0 `crt` is the list of all that the server sent, which is taken down. */
+/* A verify callback; at depth 0 `crt` is the list of all that the server sent, which is taken
+ * down. */
 static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct session *s = ctx;

@@ -1,8 +1,8 @@
 /*
- * What does a server show? One TLS handshake whose only purpose is the chain, over a transport of the
- * caller. The chain is taken down whether it is valid or not, and the server must prove that it
- * holds the key of its certificate. Nothing of the application's protocol is sent. What the chain is
- * worth is for others to judge.
+ * What does a server show? One TLS handshake whose only purpose is the chain, over a transport of
+ * the caller. The chain is taken down whether it is valid or not, and the server must prove that it
+ * holds the key of its certificate. Nothing of the application's protocol is sent. What the chain
+ * is worth is for others to judge.
  */
 #ifndef HF_COMMON_TLS_TLS_PROBE_H
 #define HF_COMMON_TLS_TLS_PROBE_H
@@ -48,15 +48,15 @@ struct hf_tls_probe_result {
     /* Why the handshake did not come to its end although the server has proved its key, as when it
      * wants a certificate from the client; empty when it did. */
     char ending[HF_WHY_MAX];
-    /* The one field that is written without such a proof, too: a certificate of the server cannot be read, or
-     * is not supported, so that the handshake failed. */
+    /* The one field that is written without such a proof, too: a certificate of the server cannot
+     * be read, or is not supported, so that the handshake failed. */
     bool is_unusable;
 };
 
 /**
  * HF_OK: the server holds the key of the first certificate in `out->chain`. HF_E_NETWORK, HF_E_TLS
- * without such a proof; HF_E_UNTRUSTED when a `client` ended the handshake at the server's chain, so
- * that nothing was shown to it; HF_E_LIMIT for a chain that is too long; HF_E_MEMORY.
+ * without such a proof; HF_E_UNTRUSTED when a `client` ended the handshake at the server's chain,
+ * so that nothing was shown to it; HF_E_LIMIT for a chain that is too long; HF_E_MEMORY.
  * hf_chain_free(&out->chain).
  */
 HF_MUST_USE enum hf_err hf_tls_probe(const struct hf_tls_probe_request *request,

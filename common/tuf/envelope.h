@@ -50,8 +50,8 @@ void hf_envelope_free(struct hf_envelope *e);
 
 /** Once it is verified, a device needs neither the signatures nor the bytes that they are over. */
 void hf_envelope_shed(struct hf_envelope *e);
-/** The same, and the JSON that nothing borrows from any more: `json`, `signed_part` and `type` are NULL
- *  then. */
+/** The same, and the JSON that nothing borrows from any more: `json`, `signed_part` and `type` are
+ *  NULL then. */
 void hf_envelope_shed_json(struct hf_envelope *e);
 
 /** `signed_at_s`, or HF_TIME_NONE where there is none or it is not before the file's own expiry: a

@@ -3,9 +3,9 @@
  * keeps them beside its metadata need not verify the same signatures again at every check.
  *
  * A receipt is a plain SHA-256, without a key: it shows that bytes are the same as before, and is
- * only as trustworthy as the place where it is kept. An attacker who can write there must be able to
- * write another root there as well. One more is for a role that the top-level targets delegate to: it
- * names the delegator's file too, which holds the keys.
+ * only as trustworthy as the place where it is kept. An attacker who can write there must be able
+ * to write another root there as well. One more is for a role that the top-level targets delegate
+ * to: it names the delegator's file too, which holds the keys.
  */
 #ifndef HF_COMMON_TUF_RECEIPTS_H
 #define HF_COMMON_TUF_RECEIPTS_H

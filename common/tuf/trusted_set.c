@@ -57,7 +57,7 @@ static bool is_kept(enum hf_err last_check, enum hf_origin origin)
     return last_check == HF_OK || origin == HF_CACHED;
 }
 
-/* ---- root, 5.2 and 5.3 ------------------------------------------------------------------------ */
+/* ---- root, 5.2 and 5.3 ----------------------------------------------------------------------- */
 
 static void free_root(struct hf_root *root)
 {
@@ -129,7 +129,7 @@ enum hf_err hf_trusted_set_end_roots(struct hf_trusted_set *set, struct hf_why *
     return HF_OK;
 }
 
-/* ---- timestamp, 5.4 --------------------------------------------------------------------------- */
+/* ---- timestamp, 5.4 -------------------------------------------------------------------------- */
 
 /* 5.4.3: neither this file nor the snapshot it names goes back. `trusted` NULL: the first one. */
 static enum hf_err check_timestamp_rollback(const struct hf_timestamp *trusted,
@@ -196,7 +196,7 @@ enum hf_err hf_trusted_set_timestamp_is_final(const struct hf_trusted_set *set, 
     return check_expiry(set, &set->timestamp->env, "timestamp", "5.4.4", why);
 }
 
-/* ---- snapshot, 5.5 ---------------------------------------------------------------------------- */
+/* ---- snapshot, 5.5 --------------------------------------------------------------------------- */
 
 /* 5.5.5: no targets file goes back or disappears. `trusted` NULL: the first one. */
 static enum hf_err check_snapshot_rollback(const struct hf_snapshot *trusted,
@@ -284,7 +284,7 @@ enum hf_err hf_trusted_set_snapshot_is_final(const struct hf_trusted_set *set, s
     return check_expiry(set, &set->snapshot->env, "snapshot", "5.5.6", why);
 }
 
-/* ---- targets, 5.6 ----------------------------------------------------------------------------- */
+/* ---- targets, 5.6 ---------------------------------------------------------------------------- */
 
 const struct hf_trusted_targets *
 hf_trusted_set_find_targets(const struct hf_trusted_set *set, const char *role,
@@ -390,7 +390,7 @@ enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set, struct hf_
     return err;
 }
 
-/* ---- the whole set ---------------------------------------------------------------------------- */
+/* ---- the whole set --------------------------------------------------------------------------- */
 
 bool hf_trusted_set_receipts(const struct hf_trusted_set *set, struct hf_receipts *out)
 {

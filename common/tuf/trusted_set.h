@@ -100,8 +100,8 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set
                                                       struct hf_why *why);
 
 /**
- * Free what only those need who verify or publish: signatures, the bytes that they are over, and the
- * JSON of all but targets. For devices, whenever something was accepted.
+ * Free what only those need who verify or publish: signatures, the bytes that they are over, and
+ * the JSON of all but targets. For devices, whenever something was accepted.
  * HF_E_MEMORY, and what is trusted is the same.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_shed(struct hf_trusted_set *set, struct hf_why *why);
@@ -121,8 +121,8 @@ hf_trusted_set_find_targets(const struct hf_trusted_set *set, const char *role,
 /** The top-level targets metadata, or NULL while it is not trusted. */
 const struct hf_targets *hf_trusted_set_top_targets(const struct hf_trusted_set *set);
 
-/** The receipts of the four files trusted now, and of the first role that targets delegates to, if one is;
- *  false, with `out` as it was, until all four are. */
+/** The receipts of the four files trusted now, and of the first role that targets delegates to, if
+ *  one is; false, with `out` as it was, until all four are. */
 bool hf_trusted_set_receipts(const struct hf_trusted_set *set, struct hf_receipts *out);
 
 /**

@@ -96,7 +96,7 @@ void hf_admin_close(struct hf_admin_api *api)
     free(api);
 }
 
-/* ---- one call ------------------------------------------------------------------------------------ */
+/* ---- one call -------------------------------------------------------------------------------- */
 
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
@@ -248,7 +248,7 @@ out:
     return err;
 }
 
-/* ---- an answer that goes on ------------------------------------------------------------------------ */
+/* ---- an answer that goes on ------------------------------------------------------------------ */
 
 struct following {
     struct hf_admin_api *api;

@@ -25,7 +25,8 @@ struct hf_admin_target {
 
 struct hf_admin_api;
 
-/** Prepare. HF_E_ARGUMENT for a URL that is not https, HF_E_KEY for a token file that others may read. */
+/** Prepare. HF_E_ARGUMENT for a URL that is not https, HF_E_KEY for a token file that others may
+ *  read. */
 HF_MUST_USE enum hf_err hf_admin_open(const struct hf_admin_target *target,
                                       struct hf_admin_api **out, struct hf_why *why);
 void hf_admin_close(struct hf_admin_api *api);
@@ -42,15 +43,16 @@ struct hf_admin_call {
 };
 
 /**
- * Do it. HF_OK for a status of 2xx. Otherwise the sentence of the service, and a code that fits its status:
- * HF_E_NOT_FOUND 404, HF_E_STATE 409 and 412, HF_E_KEY 401, HF_E_POLICY 403, HF_E_LIMIT 413 and 429,
- * HF_E_BUSY 503, HF_E_ARGUMENT what is left of 4xx; HF_E_NETWORK, HF_E_TLS without an answer.
+ * Do it. HF_OK for a status of 2xx. Otherwise the sentence of the service, and a code that fits its
+ * status: HF_E_NOT_FOUND 404, HF_E_STATE 409 and 412, HF_E_KEY 401, HF_E_POLICY 403, HF_E_LIMIT 413
+ * and 429, HF_E_BUSY 503, HF_E_ARGUMENT what is left of 4xx; HF_E_NETWORK, HF_E_TLS without an
+ * answer.
  */
 HF_MUST_USE enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call,
                                       struct hf_why *why);
 
-/* An answer that goes on. It is given up when nothing comes for HF_ADMIN_SILENCE_S: the service says something every 15
- * seconds. */
+/* An answer that goes on. It is given up when nothing comes for HF_ADMIN_SILENCE_S: the service
+ * says something every 15 seconds. */
 #define HF_ADMIN_SILENCE_S 60L
 
 struct hf_admin_feed {
@@ -62,7 +64,8 @@ struct hf_admin_feed {
     long retry_after_s;                      /* set: as the service has said, or 0 */
 };
 
-/** GET it until it ends. HF_OK: the service has ended it, or it was stopped. Otherwise as hf_admin_call. */
+/** GET it until it ends. HF_OK: the service has ended it, or it was stopped. Otherwise as
+ *  hf_admin_call. */
 HF_MUST_USE enum hf_err hf_admin_follow(struct hf_admin_api *api, struct hf_admin_feed *feed,
                                         struct hf_why *why);
 

@@ -13,9 +13,10 @@
 #define AT(member) offsetof(struct hf_admin_options, member)
 #define FILE_BYTES_MAX (64u * 1024u)
 
-/* ---- where the service is -------------------------------------------------------------------------- */
+/* ---- where the service is -------------------------------------------------------------------- */
 
-/* The address that the options give; without one, the socket of the configuration of this machine. */
+/* The address that the options give; without one, the socket of the configuration of this
+ * machine. */
 enum hf_err hf_admin_open_for(const struct hf_admin_options *o, struct hf_admin_api **out,
                               struct hf_why *why)
 {
@@ -38,7 +39,7 @@ enum hf_err hf_admin_open_for(const struct hf_admin_options *o, struct hf_admin_
     return err;
 }
 
-/* ---- path and body ------------------------------------------------------------------------------------ */
+/* ---- path and body --------------------------------------------------------------------------- */
 
 /* What stands in braces at `at`; `*len` is set behind the brace. */
 static const char *value_in(const char *at, const struct hf_cli_call *call, size_t *len)
@@ -72,7 +73,8 @@ enum hf_err hf_admin_rollout_path(const char *name, struct hf_buf *out, struct h
                : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 }
 
-/* Replace what stands in braces. In a path each value is one segment, whatever characters it has. */
+/* Replace what stands in braces. In a path each value is one segment, whatever characters it
+ * has. */
 static enum hf_err expand(const char *text, const struct hf_cli_call *call, bool is_path,
                           struct hf_buf *out, struct hf_why *why)
 {
@@ -206,7 +208,7 @@ static enum hf_err make_path(const struct hf_admin_request *request, const struc
     return HF_OK;
 }
 
-/* ---- showing what came back ------------------------------------------------------------------------------ */
+/* ---- showing what came back ------------------------------------------------------------------ */
 
 /* All pages of a list as one, or as many entries as --limit says. */
 static enum hf_err read_list(struct hf_admin_api *api, const struct hf_admin_request *request,
@@ -272,7 +274,7 @@ enum hf_err hf_admin_ask(const char *question, bool is_yes, struct hf_why *why)
                : hf_fail(why, HF_E_POLICY, "not confirmed: nothing was done");
 }
 
-/* ---- the one function of all rows --------------------------------------------------------------------------- */
+/* ---- the one function of all rows ------------------------------------------------------------ */
 
 enum hf_err hf_admin_run(struct hf_cli_call *cli, struct hf_why *why)
 {

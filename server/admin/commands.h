@@ -1,7 +1,8 @@
 /*
- * The commands of holdfast-admin that are one call of the API: a row each. The row says which options and
- * words there are, which path they make, which members of the body they become, and which members of the
- * answer a person wants to see. Adding a command that lists something is adding a row.
+ * The commands of holdfast-admin that are one call of the API: a row each. The row says which
+ * options and words there are, which path they make, which members of the body they become, and
+ * which members of the answer a person wants to see. Adding a command that lists something is
+ * adding a row.
  */
 #ifndef HF_ADMIN_COMMANDS_H
 #define HF_ADMIN_COMMANDS_H
@@ -83,8 +84,8 @@ struct hf_admin_field {
 
 struct hf_admin_request {
     const char *method;
-    /* "/v1/accounts/{account}/credentials/{0}": {account} is --account, {N} the N-th word, {rollout} the first
-     * one, whose slashes stay. */
+    /* "/v1/accounts/{account}/credentials/{0}": {account} is --account, {N} the N-th word,
+     * {rollout} the first one, whose slashes stay. */
     const char *path;
     /* Options that become parameters of the query, as body members of the others. */
     struct hf_admin_field query[6];
@@ -120,7 +121,8 @@ HF_MUST_USE enum hf_err hf_admin_open_for(const struct hf_admin_options *options
 HF_MUST_USE enum hf_err hf_admin_rollout_path(const char *name, struct hf_buf *out,
                                               struct hf_why *why);
 
-/** Ask on the terminal, unless `is_yes`. HF_E_POLICY: the answer is no; HF_E_ARGUMENT: there is no terminal. */
+/** Ask on the terminal, unless `is_yes`. HF_E_POLICY: the answer is no; HF_E_ARGUMENT: there is no
+ *  terminal. */
 HF_MUST_USE enum hf_err hf_admin_ask(const char *question, bool is_yes, struct hf_why *why);
 
 /* Commands that are more than one call. */

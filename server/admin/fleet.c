@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* GET /v1/accounts/ACCOUNT`middle``word``end`; with --json the answer is printed, and `*out` is NULL. */
+/* GET /v1/accounts/ACCOUNT`middle``word``end`; with --json the answer is printed, and `*out` is
+ * NULL. */
 static enum hf_err get(struct hf_cli_call *cli, const char *middle, const char *word,
                        const char *end, json_t **out, struct hf_why *why)
 {
@@ -58,7 +59,7 @@ static void print_text(const char *before, const json_t *object, const char *key
     free(copy);
 }
 
-/* ---- device explain ----------------------------------------------------------------------------- */
+/* ---- device explain -------------------------------------------------------------------------- */
 
 static enum hf_err explain(struct hf_cli_call *cli, struct hf_why *why)
 {
@@ -111,7 +112,7 @@ const struct hf_cli_command hf_admin_device_explain = {
     .run = explain,
 };
 
-/* ---- fleet show --------------------------------------------------------------------------------- */
+/* ---- fleet show ------------------------------------------------------------------------------ */
 
 static enum hf_err print_table(const char *head, const char *const *columns, const json_t *list,
                                struct hf_why *why)
@@ -162,7 +163,7 @@ const struct hf_cli_command hf_admin_fleet_show = {
     .run = show,
 };
 
-/* ---- fleet readiness ------------------------------------------------------------------------------ */
+/* ---- fleet readiness ------------------------------------------------------------------------- */
 
 /* What no row says: when it was counted, and which devices are in no row. */
 static void print_counted(const json_t *answer)

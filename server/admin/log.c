@@ -16,7 +16,7 @@
 #define SERVICE "the service's answer"
 #define SEALS_AT_ONCE 1000
 
-/* ---- export ---------------------------------------------------------------------------------------- */
+/* ---- export ---------------------------------------------------------------------------------- */
 
 /* Seals are read in front of the entries that they stand behind. */
 struct copier {
@@ -148,7 +148,7 @@ const struct hf_cli_command hf_admin_log_export = {
     .run = export_log,
 };
 
-/* ---- verify ------------------------------------------------------------------------------------------ */
+/* ---- verify ---------------------------------------------------------------------------------- */
 
 static enum hf_err verify_log(struct hf_cli_call *cli, struct hf_why *why)
 {

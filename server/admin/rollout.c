@@ -13,7 +13,7 @@
 
 #define APPROVAL_BYTES_MAX 4096u /* holdfastctl rollout approve makes 300 */
 
-/* ---- calls ---------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_admin_rollout_call(struct hf_admin_api *api, const char *name, const char *end,
                                   struct hf_admin_call *call, struct hf_why *why)
@@ -53,7 +53,7 @@ enum hf_err hf_admin_rollout_post_take(struct hf_admin_api *api, const char *nam
     return err;
 }
 
-/* ---- list, show ----------------------------------------------------------------------------------- */
+/* ---- list, show ------------------------------------------------------------------------------ */
 
 /* The names of a rollout and of its stage as people type and count them. */
 static void add_names(json_t *rollout)
@@ -123,7 +123,7 @@ static enum hf_err show(struct hf_cli_call *cli, struct hf_why *why)
     return err;
 }
 
-/* ---- steps ---------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 enum act { PAUSE, RESUME, PROMOTE, ABORT };
 
@@ -209,7 +209,7 @@ static enum hf_err act(struct hf_cli_call *cli, struct hf_why *why)
     return err;
 }
 
-/* ---- approve -------------------------------------------------------------------------------------- */
+/* ---- approve --------------------------------------------------------------------------------- */
 
 /* The step that comes next, as the rollout stands now. */
 static enum hf_err next_step(struct hf_admin_api *api, const char *name, json_t **out,
@@ -299,7 +299,7 @@ static enum hf_err approve(struct hf_cli_call *cli, struct hf_why *why)
     return err;
 }
 
-/* ---- the rows -------------------------------------------------------------------------------------- */
+/* ---- the rows -------------------------------------------------------------------------------- */
 
 #define AT(member) HF_ADMIN_AT(member)
 #define REASON                                                                                     \

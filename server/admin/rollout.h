@@ -24,14 +24,16 @@ HF_MUST_USE enum hf_err hf_admin_rollout_post_take(struct hf_admin_api *api, con
 HF_MUST_USE enum hf_err hf_admin_rollout_read(struct hf_admin_api *api, const char *name,
                                               struct hf_admin_call *call, struct hf_why *why);
 
-/** Its state, why it does not go on, its stages and its devices beside the plan's conditions. HF_E_MEMORY. */
+/** Its state, why it does not go on, its stages and its devices beside the plan's conditions.
+ *  HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_admin_rollout_print(const json_t *rollout, int64_t now_s, FILE *out,
                                                struct hf_why *why);
 /** The same in a line. */
 HF_MUST_USE enum hf_err hf_admin_rollout_print_line(const json_t *rollout, FILE *out,
                                                     struct hf_why *why);
 
-/** --reason as it was typed, for the service to accept or refuse: it is signed. NULL without memory. */
+/** --reason as it was typed, for the service to accept or refuse: it is signed. NULL without
+ *  memory. */
 json_t *hf_admin_reason(const char *typed);
 
 #define HF_ADMIN_UNTIL_MAX 32u

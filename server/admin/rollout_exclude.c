@@ -77,7 +77,7 @@ static enum hf_err include(struct hf_cli_call *cli, struct hf_why *why)
     return err;
 }
 
-/* ---- the rows -------------------------------------------------------------------------------------- */
+/* ---- the rows -------------------------------------------------------------------------------- */
 
 #define AT(member) HF_ADMIN_AT(member)
 static const struct hf_cli_option device_options[] =

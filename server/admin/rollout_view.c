@@ -40,7 +40,7 @@ void hf_admin_until(const char *time, int64_t now_s, char out[HF_ADMIN_UNTIL_MAX
         (void)snprintf(out, HF_ADMIN_UNTIL_MAX, "in %" PRId64 " days", (time_s - now_s) / 86400);
 }
 
-/* ---- the lines ----------------------------------------------------------------------------------- */
+/* ---- the lines ------------------------------------------------------------------------------- */
 
 /* People count stages from 1. */
 static json_t *stage_text(const json_t *r)
@@ -117,7 +117,7 @@ static enum hf_err print_lines(const json_t *r, int64_t now_s, FILE *out, struct
     return err;
 }
 
-/* ---- the tables ---------------------------------------------------------------------------------- */
+/* ---- the tables ------------------------------------------------------------------------------ */
 
 static const char *const counts[] = {"devices",   "waiting", "on_trial",
                                      "confirmed", "failed",  "silent"};

@@ -18,7 +18,7 @@ struct watch {
     bool is_terminal;         /* drawn in place of what was there */
 };
 
-/* ---- printing ------------------------------------------------------------------------------------ */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static enum hf_err print_json_line(const json_t *rollout, struct hf_why *why)
 {
@@ -43,7 +43,7 @@ static enum hf_err draw(const struct watch *w, struct hf_why *why)
     return HF_OK;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* `complete` ends the watch, `aborted` ends it as a failure: a script waits for one of them. */
 static enum hf_err end_if_over(const struct watch *w, struct hf_why *why)
@@ -98,7 +98,8 @@ static bool is_about(const json_t *data, const char *name)
     return strcmp(of, name) == 0;
 }
 
-/* hf_admin_follower.take: what happened is asked for, so that all that is drawn is of one moment. */
+/* hf_admin_follower.take: what happened is asked for, so that all that is drawn is of one
+ * moment. */
 static enum hf_err take(void *ctx, const struct hf_stream_event *event, struct hf_why *why)
 {
     struct watch *w = ctx;

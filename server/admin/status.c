@@ -1,4 +1,5 @@
-/* holdfast-admin status: what the service says of itself, whether it is ready, and what the signer may still issue. */
+/* holdfast-admin status: what the service says of itself, whether it is ready, and what the signer
+ * may still issue. */
 #include "server/admin/api.h"
 #include "server/admin/commands.h"
 

@@ -1,4 +1,5 @@
-/* The rows of holdfast-admin: for each command what its help says, what it sends and what it shows. */
+/* The rows of holdfast-admin: for each command what its help says, what it sends and what it
+ * shows. */
 #include "server/admin/commands.h"
 #include "server/admin/rollout.h"
 

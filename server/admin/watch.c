@@ -12,7 +12,8 @@
 
 #define EVENT_HEAP_MAX (1024u * 1024u) /* of one event as JSON values */
 
-/* A text that others have written: without what steers a terminal, in quotes where it has blanks. */
+/* A text that others have written: without what steers a terminal, in quotes where it has
+ * blanks. */
 static enum hf_err put_text(struct hf_buf *line, const char *text)
 {
     bool is_plain = text[0] != '\0' && strpbrk(text, " \"") == NULL;
@@ -40,7 +41,8 @@ static enum hf_err put_member(struct hf_buf *line, const char *key, const json_t
     return hf_json_dump(value, JSON_COMPACT | JSON_ENCODE_ANY, line, NULL);
 }
 
-/* TIME ACCOUNT KIND and then each member that says something; "-" for what concerns all accounts. */
+/* TIME ACCOUNT KIND and then each member that says something; "-" for what concerns all
+ * accounts. */
 static enum hf_err write_line(const char *kind, const json_t *data, struct hf_buf *line)
 {
     const char *account = json_string_value(json_object_get(data, "account"));

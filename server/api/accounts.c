@@ -39,7 +39,7 @@ static enum hf_err answer_account(struct hf_api_call *call, struct hf_tx *tx, un
     return hf_api_answer_take(call, status, value, why);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum hf_err add_account(void *ctx, const void *data, struct hf_why *why)
 {
@@ -73,7 +73,7 @@ static enum hf_err show_code(struct hf_api_call *call, struct hf_tx *tx, struct 
                               json_pack("{s:s}", "registration_code", row.registration_code), why);
 }
 
-/* ---- changing ----------------------------------------------------------------------------------- */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 static enum hf_err read_policy(struct hf_api_call *call, enum hf_anonymous preset,
                                enum hf_anonymous *out, struct hf_why *why)

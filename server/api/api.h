@@ -1,7 +1,8 @@
 /*
- * The API of the service, /v1: what devices call to enrol and to rotate their certificates, and what operators
- * call. This header is what holdfastd wires up: one hf_api for the process. Each loop that answers requests has a mailbox
- * (server/fleet/worker.h), that of a device listener a gate, and that of an admin listener its streams of events.
+ * The API of the service, /v1: what devices call to enrol and to rotate their certificates, and
+ * what operators call. This header is what holdfastd wires up: one hf_api for the process. Each
+ * loop that answers requests has a mailbox (server/fleet/worker.h), that of a device listener a
+ * gate, and that of an admin listener its streams of events.
  */
 #ifndef HF_API_API_H
 #define HF_API_API_H
@@ -24,11 +25,11 @@ struct hf_api_config {
     const char *version;       /* of the program, for GET /v1/status */
     int64_t
         unverified_max; /* reports that an account keeps of clients that prove nothing; 0: HF_FLEET_UNVERIFIED_MAX */
-    /* Members of GET /v1/status that the API does not know, such as what is served: a new reference, or NULL. On
-     * any worker's thread. May be NULL. */
+    /* Members of GET /v1/status that the API does not know, such as what is served: a new
+     * reference, or NULL. On any worker's thread. May be NULL. */
     json_t *(*status)(void *ctx);
-    /* What the API does not count itself, such as connections, for GET /metrics. On any worker's thread. May be
-     * NULL. */
+    /* What the API does not count itself, such as connections, for GET /metrics. On any worker's
+     * thread. May be NULL. */
     void (*metrics)(void *ctx, struct hf_metrics *m);
     void *ctx; /* of both */
 };
@@ -49,7 +50,8 @@ struct hf_api {
 /** Start the threads that talk to the signer and write backups. `api` must not move. */
 HF_MUST_USE enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
                                      struct hf_why *why);
-/** The service ends: calls of the signer are given up, and their requests answered 503. From any thread. */
+/** The service ends: calls of the signer are given up, and their requests answered 503. From any
+ *  thread. */
 void hf_api_end(struct hf_api *api);
 /** As hf_api_config.unverified_max. From any thread. */
 void hf_api_set_unverified_max(struct hf_api *api, int64_t max);
@@ -67,21 +69,22 @@ bool hf_api_is_path(const struct hf_request *request);
 extern const struct hf_body_rule hf_api_device_bodies[];
 extern const size_t hf_api_n_device_bodies;
 
-/** Answer a request of an admin listener: of the Unix socket, whose clients are administrators, or with a token. `streams`
- *  are those of its loop. */
+/** Answer a request of an admin listener: of the Unix socket, whose clients are administrators, or
+ *  with a token. `streams` are those of its loop. */
 void hf_api_handle_admin(struct hf_api *api, struct hf_api_streams *streams,
                          struct hf_request *request);
 /** Answer a request of a device listener, which `gate` judges. */
 void hf_api_handle_device(struct hf_api *api, struct hf_gate *gate, struct hf_request *request);
 
-/** hf_http_config.refusal_format of the two: problem+json for all requests of operators, and of devices for those
- *  whose target begins with "/v1/". */
+/** hf_http_config.refusal_format of the two: problem+json for all requests of operators, and of
+ *  devices for those whose target begins with "/v1/". */
 const char *hf_api_refuse_admin(const struct hf_request *request, unsigned status,
                                 const char *sentence, struct hf_buf *out);
 const char *hf_api_refuse_device(const struct hf_request *request, unsigned status,
                                  const char *sentence, struct hf_buf *out);
 
-/* Every route, for the documents' test: each table ends with a route without pattern, the list with NULL. */
+/* Every route, for the documents' test: each table ends with a route without pattern, the list with
+ * NULL. */
 extern const struct hf_api_route *const hf_api_admin_routes[];
 extern const struct hf_api_route *const hf_api_device_routes[];
 

@@ -1,6 +1,7 @@
 /*
- * Bodies of requests, read strictly: one JSON object whose members a table names. A member that is not in the table, of
- * another type or too long is refused by its name, so that a typo never goes unnoticed. No I/O.
+ * Bodies of requests, read strictly: one JSON object whose members a table names. A member that is
+ * not in the table, of another type or too long is refused by its name, so that a typo never goes
+ * unnoticed. No I/O.
  */
 #ifndef HF_API_BODY_H
 #define HF_API_BODY_H
@@ -25,8 +26,9 @@ struct hf_body_field {
 };
 
 /**
- * Read `text` by `fields` (HF_BODY_END at the end; NULL: no body is allowed). `*out` is a new reference, or NULL without a
- * body. HF_E_FORMAT, HF_E_LIMIT, HF_E_ARGUMENT with the member's name, HF_E_MEMORY.
+ * Read `text` by `fields` (HF_BODY_END at the end; NULL: no body is allowed). `*out` is a new
+ * reference, or NULL without a body. HF_E_FORMAT, HF_E_LIMIT, HF_E_ARGUMENT with the member's name,
+ * HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_body_read(struct hf_bytes text, const struct hf_body_field *fields,
                                      json_t **out, struct hf_why *why);

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the answer --------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static void call_free(struct hf_api_call *call)
 {
@@ -120,7 +120,7 @@ static void succeed(struct hf_api_call *call)
     send_answer(call, status, type, &body);
 }
 
-/* ---- steps, on a worker ------------------------------------------------------------------------- */
+/* ---- steps, on a worker ---------------------------------------------------------------------- */
 
 static enum hf_err authenticate(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
@@ -223,7 +223,7 @@ static enum hf_err act_authenticate(struct hf_job *job, struct hf_tx *tx, struct
     return authenticate((struct hf_api_call *)job, tx, why);
 }
 
-/* ---- from step to step, on the loop ------------------------------------------------------------- */
+/* ---- from step to step, on the loop ---------------------------------------------------------- */
 
 static void done(struct hf_job *job);
 
@@ -259,7 +259,8 @@ static void go_on(struct hf_api_call *call)
         succeed(call);
 }
 
-/* That a token was used: no answer waits for the note, and one that is lost is made at the next use. */
+/* That a token was used: no answer waits for the note, and one that is lost is made at the next
+ * use. */
 struct use_note {
     struct hf_job job;
     int64_t token;
@@ -321,7 +322,7 @@ static void done(struct hf_job *job)
         succeed(call);
 }
 
-/* ---- begin --------------------------------------------------------------------------------------- */
+/* ---- begin ----------------------------------------------------------------------------------- */
 
 void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_api_streams *streams,
                        struct hf_request *request, const struct hf_api_route *const *tables)
@@ -343,7 +344,7 @@ void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_api_s
         go_on(call);
 }
 
-/* ---- for steps ---------------------------------------------------------------------------------- */
+/* ---- for steps ------------------------------------------------------------------------------- */
 
 void *hf_api_work(struct hf_api_call *call, size_t size, void (*free_work)(void *work))
 {

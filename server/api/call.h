@@ -1,12 +1,14 @@
 /*
- * One request of the API on its way: from the loop to the workers of its steps, and back with the answer.
+ * One request of the API on its way: from the loop to the workers of its steps, and back with the
+ * answer.
  *
  *     on the loop      read the request, find its route, see who asks     hf_api_call_begin
  *     on a worker      check the token, run the step                      (once for each step)
  *     on the loop      the next step, or the answer
  *
- * What a step does not change may be read in it; what it writes is below "answer", or its own `work`. The writer may
- * run a step again whose transaction failed, so a step begins from what the steps before it left.
+ * What a step does not change may be read in it; what it writes is below "answer", or its own
+ * `work`. The writer may run a step again whose transaction failed, so a step begins from what the
+ * steps before it left.
  */
 #ifndef HF_API_CALL_H
 #define HF_API_CALL_H
@@ -67,7 +69,7 @@ struct hf_api_call {
 void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_api_streams *streams,
                        struct hf_request *request, const struct hf_api_route *const *tables);
 
-/* ---- for readers of requests (route.h) ------------------------------------------------------------ */
+/* ---- for readers of requests (route.h) ------------------------------------------------------- */
 
 /** The value of a header, cut to `size` - 1 bytes. False without it. */
 bool hf_api_header(const struct hf_api_call *call, enum hf_header name, char *out, size_t size);
@@ -76,26 +78,28 @@ unsigned hf_api_read_device(struct hf_api_call *call, enum hf_gate_use use, stru
 /** Is the body JSON of at most `max` bytes, by length and Content-Type? The same. */
 unsigned hf_api_check_body(const struct hf_api_call *call, size_t max, struct hf_why *why);
 
-/** The beginning of that: everything that the loop reads of the request. 0, or the status to refuse it with and the
- *  sentence. */
+/** The beginning of that: everything that the loop reads of the request. 0, or the status to refuse
+ *  it with and the sentence. */
 unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_api_route *const *tables,
                           struct hf_why *why);
 
 /** Memory of this call's steps, zeroed; what was there before is freed. NULL without memory. */
 void *hf_api_work(struct hf_api_call *call, size_t size, void (*free_work)(void *work));
 
-/** What the request itself brought is wrong: 400 instead of the status that `err` would get. Errors of memory stay. */
+/** What the request itself brought is wrong: 400 instead of the status that `err` would get. Errors
+ *  of memory stay. */
 HF_MUST_USE enum hf_err hf_api_input(struct hf_api_call *call, enum hf_err err);
 
-/** More was asked for than is allowed now: 429 instead of the status that HF_E_LIMIT would get, after `retry_after_s` of the
- *  call was set. Other errors stay. */
+/** More was asked for than is allowed now: 429 instead of the status that HF_E_LIMIT would get,
+ *  after `retry_after_s` of the call was set. Other errors stay. */
 HF_MUST_USE enum hf_err hf_api_limited(struct hf_api_call *call, enum hf_err err);
 
 /** Answer with `value`, which is taken. HF_E_MEMORY for NULL. */
 HF_MUST_USE enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned status, json_t *value,
                                            struct hf_why *why);
 
-/* A page of a list, which asks for one row more than fits, so it knows whether there is a next page:
+/* A page of a list, which asks for one row more than fits, so it knows whether there is a next
+ * page:
  *
  *     struct hf_api_page page = hf_api_page_begin(call, tx);
  *     enum hf_err err = hf_thing_list(tx->db, call->match.after, page.limit, add_thing, &page, why);
@@ -122,7 +126,8 @@ HF_MUST_USE enum hf_err hf_api_param_sha256(const struct hf_api_call *call, size
 HF_MUST_USE enum hf_err hf_api_param_number(const struct hf_api_call *call, size_t i, int64_t *out,
                                             struct hf_why *why);
 
-/** In a step of HF_API_SIGNER: ask it. `request` is taken; `fd` goes with it unless it is negative. */
+/** In a step of HF_API_SIGNER: ask it. `request` is taken; `fd` goes with it unless it is
+ *  negative. */
 HF_MUST_USE enum hf_err hf_api_ask_signer_take(struct hf_api_call *call, json_t *request, int fd,
                                                json_t **answer, struct hf_why *why);
 

@@ -1,4 +1,5 @@
-/* What a request of the API brings, before its first step: who asks, for which version, with which body. */
+/* What a request of the API brings, before its first step: who asks, for which version, with which
+ * body. */
 #include "server/api/call.h"
 
 #include "server/fleet/names.h"

@@ -25,7 +25,7 @@ static enum hf_err answer_ca(struct hf_api_call *call, unsigned status, const st
     return hf_api_answer_take(call, status, ca_json(row), why);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The account and the CA that the path names. */
 static enum hf_err find(struct hf_api_call *call, struct hf_tx *tx, struct hf_ca_row *out,
@@ -69,7 +69,7 @@ static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
     return hf_api_answer_take(call, 200, value, why);
 }
 
-/* ---- registering -------------------------------------------------------------------------------- */
+/* ---- registering ----------------------------------------------------------------------------- */
 
 /* What the steps hand on. */
 struct work {

@@ -28,7 +28,7 @@ static enum hf_err find(struct hf_api_call *call, struct hf_tx *tx, struct hf_ac
     return err;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum hf_err add_credential(void *ctx, const void *data, struct hf_why *why)
 {
@@ -87,7 +87,7 @@ static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
     return HF_OK;
 }
 
-/* ---- registering -------------------------------------------------------------------------------- */
+/* ---- registering ----------------------------------------------------------------------------- */
 
 /* The CA of this account that signed the certificate, or none. */
 struct search {
@@ -169,7 +169,7 @@ static enum hf_err register_cert(struct hf_api_call *call, struct hf_tx *tx, str
     return err;
 }
 
-/* ---- changing ----------------------------------------------------------------------------------- */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 static enum hf_err set_status(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
@@ -194,7 +194,7 @@ static enum hf_err request_rotation(struct hf_api_call *call, struct hf_tx *tx, 
     return answer_credential(call, tx, 200, &row, why);
 }
 
-/* ---- transfer to another account ---------------------------------------------------------------- */
+/* ---- transfer to another account ------------------------------------------------------------- */
 
 /* The other account is named in the path: it may know of the offer, and of nothing else there. */
 static enum hf_err find_offered(struct hf_api_call *call, struct hf_tx *tx,

@@ -29,7 +29,7 @@ static enum hf_err show_fault(struct hf_api_call *call, enum hf_err err)
     return err;
 }
 
-/* ---- backups ------------------------------------------------------------------------------------ */
+/* ---- backups --------------------------------------------------------------------------------- */
 
 static enum hf_err log_ask_for_backup(struct hf_api_call *call, struct hf_tx *tx,
                                       struct hf_why *why)
@@ -61,7 +61,7 @@ static enum hf_err write_backup(struct hf_api_call *call, struct hf_tx *tx, stru
                               why);
 }
 
-/* ---- restores ----------------------------------------------------------------------------------- */
+/* ---- restores -------------------------------------------------------------------------------- */
 
 static enum hf_err restore(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {

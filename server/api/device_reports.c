@@ -4,7 +4,7 @@
 #include "server/fleet/report_key.h"
 #include "server/fleet/report_row.h"
 
-/* ---- reports ------------------------------------------------------------------------------------ */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 static json_t *report_json(const struct hf_report_row *row)
 {
@@ -55,7 +55,7 @@ static enum hf_err list_unverified(struct hf_api_call *call, struct hf_tx *tx, s
     return hf_api_page_end(&page, "reports", err, why);
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static enum hf_err answer_key(struct hf_api_call *call, const struct hf_report_key *row,
                               struct hf_why *why)

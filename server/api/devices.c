@@ -63,7 +63,7 @@ enum hf_err hf_api_device(const struct hf_api_call *call, struct hf_tx *tx, stru
     return hf_device_find(tx->db, account.id, call->match.params[1], out, why);
 }
 
-/* ---- the list ----------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 enum { PREFIX, GROUP, SET, VERSION, RESULT, SILENT_SINCE };
 
@@ -125,7 +125,7 @@ static enum hf_err list(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
     return hf_api_page_end(&answer, "devices", err, why);
 }
 
-/* ---- one device --------------------------------------------------------------------------------- */
+/* ---- one device ------------------------------------------------------------------------------ */
 
 static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {

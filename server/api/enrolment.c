@@ -35,9 +35,10 @@ static enum hf_err check_enrolment(struct hf_api_call *call, struct hf_tx *tx, s
     return hf_order_verify_csr(call, order, why);
 }
 
-/* ---- redeem ------------------------------------------------------------------------------------- */
+/* ---- redeem ---------------------------------------------------------------------------------- */
 
-/* What enrols many devices must not take over one that is in the field, nor let in one that was shut out. */
+/* What enrols many devices must not take over one that is in the field, nor let in one that was
+ * shut out. */
 static enum hf_err refuse_known_device(const struct hf_order *order, struct hf_why *why)
 {
     if (!order->is_known || order->kind != HF_CERT_DEVICE)
@@ -84,7 +85,7 @@ static enum hf_err redeem(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     return HF_OK;
 }
 
-/* ---- record -------------------------------------------------------------------------------------- */
+/* ---- record ---------------------------------------------------------------------------------- */
 
 /* What enrols the device, or the device itself, may have changed while the signer was asked. */
 static enum hf_err check_again(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)

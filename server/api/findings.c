@@ -4,7 +4,7 @@
 #include "server/findings/auditor.h"
 #include "server/findings/finding_json.h"
 
-/* ---- findings ----------------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------------------- */
 
 static enum hf_err read_filter(struct hf_api_call *call, struct hf_tx *tx,
                                struct hf_finding_filter *out, struct hf_why *why)
@@ -72,7 +72,7 @@ static enum hf_err unmute(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     return hf_finding_unmute(tx, id, call->if_version, why);
 }
 
-/* ---- audits -------------------------------------------------------------------------------------- */
+/* ---- audits ---------------------------------------------------------------------------------- */
 
 static json_t *audit_json(struct hf_api_call *call, const struct hf_check *check,
                           const struct hf_check_run *run)

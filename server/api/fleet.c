@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one device --------------------------------------------------------------------------------- */
+/* ---- one device ------------------------------------------------------------------------------ */
 
 /* What the store knows of it; `facts` points into the rest. */
 struct known {
@@ -115,7 +115,7 @@ static enum hf_err explain(struct hf_api_call *call, struct hf_tx *tx, struct hf
                               why);
 }
 
-/* ---- all of them -------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static enum hf_err add_version(void *list, const void *data, struct hf_why *why)
 {
@@ -163,7 +163,8 @@ static json_t *certificates_json(const struct hf_registry *registry, int64_t acc
     return object;
 }
 
-/* A step of its own, since it takes the reader 100 ms for a million devices: other requests come between the two. */
+/* A step of its own, since it takes the reader 100 ms for a million devices: other requests come
+ * between the two. */
 static enum hf_err count_results(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_account_row account;
@@ -203,7 +204,7 @@ static enum hf_err show_fleet(struct hf_api_call *call, struct hf_tx *tx, struct
                               why);
 }
 
-/* ---- what is published -------------------------------------------------------------------------- */
+/* ---- what is published ----------------------------------------------------------------------- */
 
 static enum hf_err add_bundle(struct hf_tx *tx, int64_t account_id,
                               const struct hf_published_bundle *bundle, json_t *list,
@@ -243,7 +244,7 @@ static enum hf_err list_bundles(struct hf_api_call *call, struct hf_tx *tx, stru
                               why);
 }
 
-/* ---- over time ---------------------------------------------------------------------------------- */
+/* ---- over time ------------------------------------------------------------------------------- */
 
 enum { SET, WHAT, SINCE, UNTIL };
 

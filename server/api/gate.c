@@ -27,7 +27,8 @@ static struct hf_identity_view view_of(struct hf_gate *gate)
     return (struct hf_identity_view){gate->directory, gate->registry, gate->now_s()};
 }
 
-/* What there is to decide about a peer; `cert` is filled in where it has one that can be described. */
+/* What there is to decide about a peer; `cert` is filled in where it has one that can be
+ * described. */
 static struct hf_identity_question ask_about(const struct hf_tls_peer *peer,
                                              struct hf_client_cert *cert)
 {
@@ -42,7 +43,7 @@ static struct hf_identity_question ask_about(const struct hf_tls_peer *peer,
     return question;
 }
 
-/* ---- what a connection changes in the store ----------------------------------------------------- */
+/* ---- what a connection changes in the store -------------------------------------------------- */
 
 /* A certificate to register just in time, or one to confirm. No request waits for it. */
 struct note {
@@ -146,7 +147,7 @@ static void note_used(struct hf_gate *gate, const struct hf_tls_peer *peer,
     submit_take(gate, note);
 }
 
-/* ---- the rules of TLS --------------------------------------------------------------------------- */
+/* ---- the rules of TLS ------------------------------------------------------------------------ */
 
 static int on_hello(void *ctx, struct hf_tls_peer *peer, enum hf_tls_ask *ask)
 {
@@ -206,7 +207,7 @@ static bool on_still_allowed(void *ctx, const struct hf_tls_peer *peer)
     return identity.admission == HF_ADMITTED;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 /* What a certificate of that kind may be used for. */
 static const char *misuse_of_certificate(const struct hf_registered *registered,
@@ -307,7 +308,7 @@ unsigned hf_gate_check(struct hf_gate *gate, const struct hf_request *request, e
     return 0;
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 void hf_gate_init(struct hf_gate *gate, struct hf_fleet *fleet)
 {

@@ -1,6 +1,7 @@
 /*
- * The gate of a device listener: what TLS asks about clients (server/http/tls.h) is decided by server/identity,
- * and each request is judged again. One for each loop, on that loop's thread, but for hf_gate_offer.
+ * The gate of a device listener: what TLS asks about clients (server/http/tls.h) is decided by
+ * server/identity, and each request is judged again. One for each loop, on that loop's thread, but
+ * for hf_gate_offer.
  */
 #ifndef HF_API_GATE_H
 #define HF_API_GATE_H
@@ -40,15 +41,17 @@ enum hf_gate_use {
 };
 
 /**
- * May the client of `request` do that? 0, or the status to refuse it with: 403 with `out->sentence`, 421. A request without
- * TLS is admitted to the repository, as HF_ANONYMOUS_READ of no account, and with a signature, in the account that its Host
- * names. The first request with a certificate that
+ * May the client of `request` do that? 0, or the status to refuse it with: 403 with
+ * `out->sentence`, 421. A request without TLS is admitted to the repository, as HF_ANONYMOUS_READ
+ * of no account, and with a signature, in the account that its Host names. The first request with a
+ * certificate that
  * a rotation made is noted in the store.
  */
 unsigned hf_gate_check(struct hf_gate *gate, const struct hf_request *request, enum hf_gate_use use,
                        struct hf_identity *out);
 
-/** The key with which a device of that account signs reports; false if it is not registered, or revoked. */
+/** The key with which a device of that account signs reports; false if it is not registered, or
+ *  revoked. */
 bool hf_gate_find_report_key(const struct hf_gate *gate, uint32_t account,
                              const uint8_t public_key[HF_REPORT_KEY_LEN],
                              struct hf_registered *out);

@@ -1,6 +1,6 @@
 /*
- * How often a sender may do something: so many at once, then one in each interval. Of bounded memory, however many
- * senders there are; one that was not active for a while is forgotten. No I/O.
+ * How often a sender may do something: so many at once, then one in each interval. Of bounded
+ * memory, however many senders there are; one that was not active for a while is forgotten. No I/O.
  */
 #ifndef HF_API_METER_H
 #define HF_API_METER_H
@@ -25,8 +25,8 @@ struct hf_meter_rate {
 
 void hf_meter_init(struct hf_meter *meter);
 
-/** One more by `sender`, any bytes, at `now_ms`. 0: it may; otherwise the milliseconds that it has to wait, and
- *  nothing was counted. */
+/** One more by `sender`, any bytes, at `now_ms`. 0: it may; otherwise the milliseconds that it has
+ *  to wait, and nothing was counted. */
 uint64_t hf_meter_take(struct hf_meter *meter, struct hf_bytes sender,
                        const struct hf_meter_rate *rate, uint64_t now_ms);
 

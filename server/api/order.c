@@ -22,7 +22,7 @@ enum hf_err hf_order_new(struct hf_api_call *call, struct hf_order **out, struct
     return *out != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 }
 
-/* ---- check --------------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_order_find_issuer(struct hf_api_call *call, struct hf_tx *tx, struct hf_order *order,
                                  struct hf_why *why)
@@ -123,7 +123,7 @@ enum hf_err hf_order_look_at_device(struct hf_tx *tx, struct hf_order *order, st
     return hf_credential_list(tx->db, &filter, 0, 2, look_for_other, order, why);
 }
 
-/* ---- sign --------------------------------------------------------------------------------------- */
+/* ---- sign ------------------------------------------------------------------------------------ */
 
 /* Nothing is wrong with the request: the device keeps its key and asks again. */
 static enum hf_err postpone(struct hf_api_call *call, struct hf_why *why)
@@ -161,7 +161,7 @@ enum hf_err hf_order_sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     return err == HF_OK ? HF_OK : postpone(call, why);
 }
 
-/* ---- record -------------------------------------------------------------------------------------- */
+/* ---- record ---------------------------------------------------------------------------------- */
 
 /* While the signer was asked, the operator may have stopped the CA. */
 static enum hf_err check_issuer(struct hf_api_call *call, struct hf_tx *tx,

@@ -6,8 +6,9 @@
  *     sign     signer   the certificate
  *     record   writer   registered; only then does the device get it
  *
- * A device that did not get its answer asks again with the same key and gets the same certificate. A crash between
- * `sign` and `record` leaves a certificate that is registered nowhere, and therefore refused.
+ * A device that did not get its answer asks again with the same key and gets the same certificate.
+ * A crash between `sign` and `record` leaves a certificate that is registered nowhere, and
+ * therefore refused.
  */
 #ifndef HF_API_ORDER_H
 #define HF_API_ORDER_H
@@ -45,8 +46,8 @@ HF_MUST_USE enum hf_err hf_order_new(struct hf_api_call *call, struct hf_order *
 /** The account of the device, and the CA that issues for it. HF_E_STATE without one. */
 HF_MUST_USE enum hf_err hf_order_find_issuer(struct hf_api_call *call, struct hf_tx *tx,
                                              struct hf_order *order, struct hf_why *why);
-/** "csr" of the body, without its signature; and its signature, which is verified last: a client that may not ask costs no
- *  more than a look into the database. */
+/** "csr" of the body, without its signature; and its signature, which is verified last: a client
+ *  that may not ask costs no more than a look into the database. */
 HF_MUST_USE enum hf_err hf_order_read_csr(struct hf_api_call *call, struct hf_order *order,
                                           struct hf_why *why);
 HF_MUST_USE enum hf_err hf_order_verify_csr(struct hf_api_call *call, const struct hf_order *order,
@@ -55,12 +56,12 @@ HF_MUST_USE enum hf_err hf_order_verify_csr(struct hf_api_call *call, const stru
 HF_MUST_USE enum hf_err hf_order_look_at_device(struct hf_tx *tx, struct hf_order *order,
                                                 struct hf_why *why);
 
-/** The step that asks the signer, unless the request was answered before. Except for 429, no failure of the signer is
- *  the device's to mend: it gets 503, and the log the reason. */
+/** The step that asks the signer, unless the request was answered before. Except for 429, no
+ *  failure of the signer is the device's to mend: it gets 503, and the log the reason. */
 hf_api_step hf_order_sign;
 
-/** What the store wants of the certificate that was made, which must be for the key of the request, and its CA still
- *  ACTIVE (otherwise 503). `text` lives as long as `out`. */
+/** What the store wants of the certificate that was made, which must be for the key of the request,
+ *  and its CA still ACTIVE (otherwise 503). `text` lives as long as `out`. */
 HF_MUST_USE enum hf_err hf_order_describe_made(struct hf_api_call *call, struct hf_tx *tx,
                                                struct hf_credential_new *out,
                                                struct hf_client_cert_text *text,

@@ -7,14 +7,14 @@
 #define HF_PROBLEM_TYPE "application/problem+json"
 
 /**
- * The HTTP status that an error of the store or of the signer means (server/fleet/tx.h). What was wrong with the
- * request itself gets its status where it is found.
+ * The HTTP status that an error of the store or of the signer means (server/fleet/tx.h). What was
+ * wrong with the request itself gets its status where it is found.
  */
 unsigned hf_problem_status(enum hf_err err);
 
 /**
- * Append {"type": "about:blank", "title": …, "status": …, "detail": SENTENCE, "code": NAME}. Of a 500 the
- * sentence stays in the log: it is about this server, not about the request. HF_E_MEMORY.
+ * Append {"type": "about:blank", "title": …, "status": …, "detail": SENTENCE, "code": NAME}. Of a
+ * 500 the sentence stays in the log: it is about this server, not about the request. HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_problem_write(unsigned status, const struct hf_why *why,
                                          struct hf_buf *out);

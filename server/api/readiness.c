@@ -1,4 +1,5 @@
-/* GET /v1/accounts/{account}/readiness: by which day does the fleet hold a successor of each root? */
+/* GET /v1/accounts/{account}/readiness: by which day does the fleet hold a successor of each
+ * root? */
 #include "server/api/parts.h"
 
 #include "common/base/digest.h"

@@ -1,7 +1,8 @@
 /*
- * POST /v1/reports: what devices say about themselves. The sender proves who it is by its client certificate or by a
- * signature (RFC 9421), or by nothing where the account allows it. The loop does all but the writing: it judges the
- * sender, verifies the signature and parses. A sender that reports too often is refused before its reports are read.
+ * POST /v1/reports: what devices say about themselves. The sender proves who it is by its client
+ * certificate or by a signature (RFC 9421), or by nothing where the account allows it. The loop
+ * does all but the writing: it judges the sender, verifies the signature and parses. A sender that
+ * reports too often is refused before its reports are read.
  */
 #include "server/api/parts.h"
 
@@ -22,7 +23,7 @@ static void free_work(void *arg)
     free(((struct work *)arg)->reports);
 }
 
-/* ---- on the loop -------------------------------------------------------------------------------- */
+/* ---- on the loop ----------------------------------------------------------------------------- */
 
 /* The signature of the request, by a key of this account. */
 static unsigned check_signature(struct hf_api_call *call, struct work *work, struct hf_why *why)
@@ -76,7 +77,8 @@ static uint64_t wait_of(struct hf_api_call *call, const void *sender, size_t len
                          uv_now(hf_request_loop(call->request)));
 }
 
-/* Who reports too often waits. What has proved nothing is counted by its address, and all of an account together. */
+/* Who reports too often waits. What has proved nothing is counted by its address, and all of an
+ * account together. */
 static unsigned check_rate(struct hf_api_call *call, const struct work *work, struct hf_why *why)
 {
     const struct hf_report_sender *sender = &work->sender;
@@ -146,7 +148,7 @@ static unsigned read_request(struct hf_api_call *call, struct hf_why *why)
     return status == 0 ? read_reports(call, work, why) : status;
 }
 
-/* ---- in the writer's transaction ---------------------------------------------------------------- */
+/* ---- in the writer's transaction ------------------------------------------------------------- */
 
 static enum hf_err take(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {

@@ -1,14 +1,15 @@
 /*
- * POST /v1/rollouts/…: what operators do with a rollout. A step of it takes the way that the service itself takes
- * (server/rollout/steps.h):
+ * POST /v1/rollouts/…: what operators do with a rollout. A step of it takes the way that the
+ * service itself takes (server/rollout/steps.h):
  *
  *     ask      writer   what is asked for, in the database and in the log
  *     sign     signer
  *     record   writer   the outcome, also a refusal
  *     answer   writer
  *
- * If there is no answer of the signer, the intent stays, and the keeper finds out what became of it. To pause and to abort
- * need no database: if it cannot be written, the service's log says who asked.
+ * If there is no answer of the signer, the intent stays, and the keeper finds out what became of
+ * it. To pause and to abort need no database: if it cannot be written, the service's log says who
+ * asked.
  */
 #include "server/api/rollout_parts.h"
 
@@ -21,7 +22,8 @@
 #include <time.h>
 
 #define AGAIN_MAX 3 /* a stop meets another step so often */
-/* The repository is read each second; a step that is not served after three is answered all the same. */
+/* The repository is read each second; a step that is not served after three is answered all the
+ * same. */
 #define SERVED_LOOK_MS 50
 #define SERVED_LOOKS_MAX 60u
 
@@ -59,7 +61,7 @@ static enum hf_err check_reason(struct hf_api_call *call, struct hf_why *why)
     return hf_api_input(call, err);
 }
 
-/* ---- ask ----------------------------------------------------------------------------------------------- */
+/* ---- ask ------------------------------------------------------------------------------------- */
 
 static enum hf_err put_intent(struct hf_api_call *call, struct hf_tx *tx, struct work *work,
                               struct hf_why *why)
@@ -147,7 +149,7 @@ static enum hf_err ask_promote(struct hf_api_call *call, struct hf_tx *tx, struc
     return ask_next(call, tx, work, why);
 }
 
-/* ---- sign ---------------------------------------------------------------------------------------------- */
+/* ---- sign ------------------------------------------------------------------------------------ */
 
 static enum hf_err ask_signer(struct hf_api_call *call, struct work *work, struct hf_why *why)
 {
@@ -162,7 +164,8 @@ static enum hf_err ask_signer(struct hf_api_call *call, struct work *work, struc
     return HF_OK;
 }
 
-/* The bundle as it is served once the role has this version at least, into `out`; false if that takes too long. */
+/* The bundle as it is served once the role has this version at least, into `out`; false if that
+ * takes too long. */
 static bool wait_until_served(struct hf_api_call *call, const struct hf_published_bundle *before,
                               int64_t role_version, struct hf_api_rollout *out)
 {
@@ -187,8 +190,9 @@ static bool wait_until_served(struct hf_api_call *call, const struct hf_publishe
     return false;
 }
 
-/* Another step was signed just before. Stopping is right after any step, so it is asked for again once that one is served;
- * the operator should not have to be quicker than the service. False: it is not served. */
+/* Another step was signed just before. Stopping is right after any step, so it is asked for again
+ * once that one is served; the operator should not have to be quicker than the service. False: it
+ * is not served. */
 static bool take_newer(struct hf_api_call *call, struct work *work)
 {
     if (!wait_until_served(call, work->rollout.bundle, work->step.from + 1, &work->rollout))
@@ -225,7 +229,7 @@ static enum hf_err sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
     return HF_OK;
 }
 
-/* ---- record, answer ------------------------------------------------------------------------------------ */
+/* ---- record, answer -------------------------------------------------------------------------- */
 
 static enum hf_err record(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
@@ -267,9 +271,10 @@ static enum hf_err answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_
                               why);
 }
 
-/* ---- approvals ----------------------------------------------------------------------------------------- */
+/* ---- approvals ------------------------------------------------------------------------------- */
 
-/* Only for the step that comes next: an approval given in advance would be for results that are not there yet. */
+/* Only for the step that comes next: an approval given in advance would be for results that are not
+ * there yet. */
 static enum hf_err check_next(const struct hf_published_bundle *bundle,
                               const struct hf_rollout_approval_row *approval, struct hf_why *why)
 {
@@ -340,7 +345,7 @@ static enum hf_err approve(struct hf_api_call *call, struct hf_tx *tx, struct hf
     return hf_api_rollout_answer(call, tx, &work->rollout, why);
 }
 
-/* ---- devices that do not count ------------------------------------------------------------------------- */
+/* ---- devices that do not count --------------------------------------------------------------- */
 
 static enum hf_err exclude(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
@@ -374,7 +379,7 @@ static enum hf_err include(struct hf_api_call *call, struct hf_tx *tx, struct hf
     return hf_rollout_include(tx, &work->rollout.row, id, why);
 }
 
-/* ---- routes -------------------------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 static const struct hf_body_field act_body[] = {
     {"reason", HF_BODY_TEXT, .is_required = true, .max = HF_FLEET_REASON_MAX},

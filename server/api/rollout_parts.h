@@ -1,4 +1,5 @@
-/* What the files of /v1/rollouts share: rollouts.c, which shows, rollout_acts.c, which changes, and rollout_metrics.c. */
+/* What the files of /v1/rollouts share: rollouts.c, which shows, rollout_acts.c, which changes, and
+ * rollout_metrics.c. */
 #ifndef HF_API_ROLLOUT_PARTS_H
 #define HF_API_ROLLOUT_PARTS_H
 
@@ -16,7 +17,8 @@ struct hf_api_rollout {
 /** hf_api_call.free_work of a work that begins with it. */
 void hf_api_rollout_free(void *rollout);
 
-/** The rollout that the path names. HF_E_NOT_FOUND: nothing of that name is published, or it has no plan. */
+/** The rollout that the path names. HF_E_NOT_FOUND: nothing of that name is published, or it has no
+ *  plan. */
 HF_MUST_USE enum hf_err hf_api_rollout_find(struct hf_api_call *call, struct hf_tx *tx,
                                             struct hf_api_rollout *out, struct hf_why *why);
 

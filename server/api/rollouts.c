@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one rollout --------------------------------------------------------------------------------------- */
+/* ---- one rollout ----------------------------------------------------------------------------- */
 
 void hf_api_rollout_free(void *rollout)
 {
@@ -218,7 +218,7 @@ static enum hf_err show_rollout(struct hf_api_call *call, struct hf_tx *tx, stru
     return hf_api_rollout_answer(call, tx, rollout, why);
 }
 
-/* ---- all of them --------------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 /* One that the keeper has not looked at yet is listed a second later. */
 static enum hf_err add_rollout(struct hf_api_call *call, struct hf_tx *tx,
@@ -255,7 +255,7 @@ static enum hf_err list_rollouts(struct hf_api_call *call, struct hf_tx *tx, str
     return err;
 }
 
-/* ---- the devices of one -------------------------------------------------------------------------------- */
+/* ---- the devices of one ---------------------------------------------------------------------- */
 
 static enum hf_err read_result(struct hf_api_call *call, enum hf_rollout_result *out,
                                struct hf_why *why)

@@ -20,7 +20,8 @@ static enum hf_err read_signature(struct hf_api_call *call, struct hf_order *ord
     return err;
 }
 
-/* The signer renews what its CA issued, without counting it; another CA's certificate gets a new one. */
+/* The signer renews what its CA issued, without counting it; another CA's certificate gets a new
+ * one. */
 static enum hf_err is_of_issuing_ca(struct hf_tx *tx, struct hf_order *order, struct hf_why *why)
 {
     struct hf_ca_row ca;
@@ -31,7 +32,8 @@ static enum hf_err is_of_issuing_ca(struct hf_tx *tx, struct hf_order *order, st
     return HF_OK;
 }
 
-/* A new certificate, unlike a renewal, counts against the day's quota: what one device takes of it is bounded. */
+/* A new certificate, unlike a renewal, counts against the day's quota: what one device takes of it
+ * is bounded. */
 static enum hf_err check_hour(struct hf_api_call *call, struct hf_tx *tx,
                               const struct hf_order *order, struct hf_why *why)
 {
@@ -93,7 +95,7 @@ static enum hf_err record_rotation(struct hf_api_call *call, struct hf_tx *tx, s
     return hf_order_answer(call, tx, order, &made, why);
 }
 
-/* ---- who am I ------------------------------------------------------------------------------------ */
+/* ---- who am I -------------------------------------------------------------------------------- */
 
 static enum hf_err whoami(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {

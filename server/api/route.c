@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- paths -------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 /* Decode one segment or query value. False for a bad escape, a NUL or one that is too long. */
 static bool decode(const char *text, size_t len, char out[HF_API_PARAM_MAX + 1])
@@ -24,7 +24,8 @@ static bool decode(const char *text, size_t len, char out[HF_API_PARAM_MAX + 1])
     return true;
 }
 
-/* Does the path fit the pattern, segment by segment? A parameter is one segment that is not empty. */
+/* Does the path fit the pattern, segment by segment? A parameter is one segment that is not
+ * empty. */
 static bool matches(const char *pattern, const char *path, size_t path_len,
                     struct hf_api_match *out)
 {
@@ -69,7 +70,7 @@ static const struct hf_api_route *find(const struct hf_api_route *const *tables,
     return NULL;
 }
 
-/* ---- queries ------------------------------------------------------------------------------------ */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 /* 1 to the largest page; 0 for anything else. */
 static size_t parse_limit(const char *text)

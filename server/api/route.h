@@ -1,7 +1,7 @@
 /*
- * The routes of the API: a table row for each method and path, which says who may use it, what its body and
- * query are, and in which steps it is answered. Adding a route is adding a row (and its description in
- * schema/openapi.yaml, which a test compares). No I/O.
+ * The routes of the API: a table row for each method and path, which says who may use it, what its
+ * body and query are, and in which steps it is answered. Adding a route is adding a row (and its
+ * description in schema/openapi.yaml, which a test compares). No I/O.
  */
 #ifndef HF_API_ROUTE_H
 #define HF_API_ROUTE_H
@@ -28,11 +28,12 @@ enum hf_api_where {
 /** One step. It fails with an error that hf_problem_status knows, or sets call->status before. */
 typedef enum hf_err hf_api_step(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why);
 
-/** On the loop, after the last step, in place of an answer as JSON: answers the request, and returns 0; or the status to refuse it with
- *  and the sentence. */
+/** On the loop, after the last step, in place of an answer as JSON: answers the request, and
+ *  returns 0; or the status to refuse it with and the sentence. */
 typedef unsigned hf_api_answerer(struct hf_api_call *call, struct hf_why *why);
 
-/** On the loop: who asks, and what the request brings. 0, or the status to refuse it with and the sentence. */
+/** On the loop: who asks, and what the request brings. 0, or the status to refuse it with and the
+ *  sentence. */
 typedef unsigned hf_api_reader(struct hf_api_call *call, struct hf_why *why);
 
 struct hf_api_route {
@@ -73,9 +74,9 @@ struct hf_api_match {
 };
 
 /**
- * The route of `method` and `target` (path and query, as in the request line). 0, or the status to refuse it with:
- * 404, 405, 400 for a query that the route does not have, with the sentence. `tables` ends with NULL; each
- * table ends with a route without pattern.
+ * The route of `method` and `target` (path and query, as in the request line). 0, or the status to
+ * refuse it with: 404, 405, 400 for a query that the route does not have, with the sentence.
+ * `tables` ends with NULL; each table ends with a route without pattern.
  */
 unsigned hf_api_route_find(const struct hf_api_route *const *tables, llhttp_method_t method,
                            const char *target, size_t target_len, struct hf_api_match *out,

@@ -40,7 +40,8 @@ static enum hf_err ask_status(struct hf_api_call *call, struct hf_tx *tx, struct
 }
 
 /*
- * Who asked, before the signer acts: what happened is known even if this process ends before it hears the answer.
+ * Who asked, before the signer acts: what happened is known even if this process ends before it
+ * hears the answer.
  */
 static enum hf_err log_ask_for_refresh(struct hf_api_call *call, struct hf_tx *tx,
                                        struct hf_why *why)
@@ -68,7 +69,8 @@ static enum hf_err ask_refresh(struct hf_api_call *call, struct hf_tx *tx, struc
     return ask(call, json_pack("{s:s}", "verb", "refresh"), -1, why);
 }
 
-/* The descriptor says where the folder is, and gives no right to read it that the signer does not have. */
+/* The descriptor says where the folder is, and gives no right to read it that the signer does not
+ * have. */
 static enum hf_err ask_publish(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     const char *path = hf_body_text(call->body, "directory");

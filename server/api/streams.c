@@ -32,7 +32,7 @@ static void free_stream(struct hf_api_stream *s)
     free(s);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Where the client is goes with it, also if the events since are none for it. */
 static bool send_place(struct hf_api_stream *s, const char *before)
@@ -88,7 +88,7 @@ static void on_end(struct hf_feed *feed)
         free_stream(s);
 }
 
-/* ---- who may go on ------------------------------------------------------------------------------- */
+/* ---- who may go on --------------------------------------------------------------------------- */
 
 /* hf_job.act: revoked, expired, or gone with a restored backup. */
 static enum hf_err check(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
@@ -114,7 +114,8 @@ static void checked(struct hf_job *job)
         hf_feed_end(&s->feed);
 }
 
-/* One that cannot be checked for long ends too, so that a client gains nothing by filling the reader's queue. */
+/* One that cannot be checked for long ends too, so that a client gains nothing by filling the
+ * reader's queue. */
 static void check_again(struct hf_api_stream *s)
 {
     if (s->bearer[0] == '\0')
@@ -132,7 +133,7 @@ static void check_again(struct hf_api_stream *s)
     s->is_checking = hf_fleet_read(s->streams->fleet, &s->check, NULL) == HF_OK;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static unsigned count_of(const struct hf_api_streams *streams, const char *actor)
 {
@@ -196,7 +197,7 @@ unsigned hf_api_stream_open(struct hf_api_call *call, int64_t account_id, struct
     return 0;
 }
 
-/* ---- the loop's streams -------------------------------------------------------------------------- */
+/* ---- the loop's streams ---------------------------------------------------------------------- */
 
 /* Each of them, though handling one may end it. */
 static void for_each(struct hf_api_streams *streams, void (*handle)(struct hf_api_stream *s))

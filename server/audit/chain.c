@@ -55,7 +55,7 @@ enum hf_err hf_audit_seal_verify(const struct hf_audit_head *head, int64_t seale
     return HF_OK;
 }
 
-/* ---- a restart of the log -------------------------------------------------------------------------- */
+/* ---- a restart of the log -------------------------------------------------------------------- */
 
 /* What is signed: the statement without its signature, and a type, so that it is no seal. */
 static enum hf_err restart_text(const json_t *statement, struct hf_buf *out, struct hf_why *why)

@@ -9,7 +9,7 @@
 
 #define BASE64_MAX 96 /* 64 bytes are 88 characters, and a NUL */
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 enum hf_err hf_audit_entry_text(const json_t *entry, struct hf_buf *out, struct hf_why *why)
 {
@@ -58,7 +58,7 @@ enum hf_err hf_audit_seal_line(int64_t sequence, int64_t sealed_s,
     return HF_OK;
 }
 
-/* ---- verifying ----------------------------------------------------------------------------------- */
+/* ---- verifying ------------------------------------------------------------------------------- */
 
 /* Entries that were sealed are lost, and the signer has let the log go on. */
 static enum hf_err check_restart(struct hf_audit_copy *copy, const json_t *entry, int64_t sequence,

@@ -218,8 +218,8 @@ static enum hf_err add(struct reader *r, const struct row *row, const char *valu
     return row->kind == CHOICE ? add_choice(r, row, value) : add_text(r, row, value);
 }
 
-/* inih calls it for each "name = value"; 0 means that the line is wrong. It goes on after that, so the first
- * error is kept. */
+/* inih calls it for each "name = value"; 0 means that the line is wrong. It goes on after that, so
+ * the first error is kept. */
 static int on_value(void *user, const char *section, const char *name, const char *value)
 {
     struct reader *r = user;

@@ -1,8 +1,8 @@
 /*
  * The service's one configuration file: INI with comments (inih), read by holdfastd and
- * holdfast-signer. Every key is a row of one table (config.c): where its value goes, what it may be,
- * what it is without one. An unknown section or key, a key given twice and a value out of bounds are
- * errors, so that a typo never turns a protection off.
+ * holdfast-signer. Every key is a row of one table (config.c): where its value goes, what it may
+ * be, what it is without one. An unknown section or key, a key given twice and a value out of
+ * bounds are errors, so that a typo never turns a protection off.
  */
 #ifndef HF_CONFIG_CONFIG_H
 #define HF_CONFIG_CONFIG_H
@@ -27,7 +27,8 @@ struct hf_config_list {
 
 enum hf_config_sni { HF_CONFIG_SNI_REQUIRED, HF_CONFIG_SNI_OPTIONAL };
 
-/* NULL or an empty list: not given. Paths are as written; they must be absolute. Times in seconds. */
+/* NULL or an empty list: not given. Paths are as written; they must be absolute. Times in
+ * seconds. */
 struct hf_config {
     struct {
         char *path;
@@ -86,13 +87,14 @@ struct hf_config {
     } webhook;
 };
 
-/** Read and check `path`. `out` is written on HF_OK only, and is to be freed. HF_E_NOT_FOUND, HF_E_LIMIT,
- *  HF_E_FORMAT and HF_E_ARGUMENT with file, section, key, what was expected and what was found. */
+/** Read and check `path`. `out` is written on HF_OK only, and is to be freed. HF_E_NOT_FOUND,
+ *  HF_E_LIMIT, HF_E_FORMAT and HF_E_ARGUMENT with file, section, key, what was expected and what
+ *  was found. */
 HF_MUST_USE enum hf_err hf_config_read(const char *path, struct hf_config *out, struct hf_why *why);
 void hf_config_free(struct hf_config *config);
 
-/** The rows of the table one by one, for tests and documents: `*section` and `*name` of row `i`; false
- *  behind the last. */
+/** The rows of the table one by one, for tests and documents: `*section` and `*name` of row `i`;
+ *  false behind the last. */
 bool hf_config_row(size_t i, const char **section, const char **name);
 
 /** Does a program that runs take row `i` at SIGHUP? All others need a restart. */

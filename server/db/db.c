@@ -22,7 +22,7 @@ struct hf_db {
     uint64_t n_changes;
 };
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 struct hf_param hf_p_int(const char *name, int64_t number)
 {
@@ -46,7 +46,7 @@ struct hf_param hf_p_bytes(const char *name, const void *data, size_t len)
     return (struct hf_param){name, {.type = HF_VALUE_BYTES, .bytes = {data, len}}};
 }
 
-/* ---- a connection ------------------------------------------------------------------------------- */
+/* ---- a connection ---------------------------------------------------------------------------- */
 
 enum hf_err hf_db_connect(const struct hf_db_driver *driver, const char *where,
                           enum hf_db_mode mode, struct hf_db **out, struct hf_why *why)
@@ -93,7 +93,7 @@ void *hf_db_connection(struct hf_db *db)
     return db->conn;
 }
 
-/* ---- statements ---------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 /* The statement, or the free place where it belongs: there always is one. */
 static struct hf_db_statement *place_of(struct hf_db *db, const struct hf_sql *sql)
@@ -268,7 +268,7 @@ enum hf_err hf_db_read_each(struct hf_db *db, const struct hf_sql *sql,
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-/* ---- columns --------------------------------------------------------------------------------------- */
+/* ---- columns --------------------------------------------------------------------------------- */
 
 int64_t hf_col_int(const struct hf_rows *rows, unsigned column)
 {
@@ -324,7 +324,7 @@ enum hf_err hf_col_copy_bytes(const struct hf_rows *rows, unsigned column, void 
     return HF_OK;
 }
 
-/* ---- transactions ------------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 enum hf_err hf_db_begin(struct hf_db *db, struct hf_why *why)
 {

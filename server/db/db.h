@@ -1,6 +1,6 @@
 /*
- * A connection to the database: typed parameters in, typed columns out. One thread uses a connection at
- * a time.
+ * A connection to the database: typed parameters in, typed columns out. One thread uses a
+ * connection at a time.
  *
  *     static const struct hf_sql by_name = {
  *         "account_by_name", "SELECT id, version FROM account WHERE name = :name", "ii"};
@@ -13,8 +13,8 @@
  *     hf_db_end(&rows);
  *
  * Errors: HF_E_STATE, a row of that key exists already, or one that another row needs is missing;
- * HF_E_ARGUMENT, a rule of the schema or a mistake of the caller; HF_E_BUSY, another process writes for
- * too long; HF_E_FORMAT, the database holds something else than the schema says; HF_E_STORAGE;
+ * HF_E_ARGUMENT, a rule of the schema or a mistake of the caller; HF_E_BUSY, another process writes
+ * for too long; HF_E_FORMAT, the database holds something else than the schema says; HF_E_STORAGE;
  * HF_E_MEMORY.
  */
 #ifndef HF_DB_DB_H
@@ -24,7 +24,7 @@
 
 #include "server/db/limits.h"
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 enum hf_value_type { HF_VALUE_NULL, HF_VALUE_INT, HF_VALUE_TEXT, HF_VALUE_BYTES };
 
@@ -52,7 +52,7 @@ struct hf_param hf_p_int_or_null(const char *name, int64_t number, int64_t none)
         (sizeof((const struct hf_param[]){__VA_ARGS__}) / sizeof(struct hf_param))
 #define HF_NO_PARAMS NULL, 0
 
-/* ---- statements ---------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 /** Static: a connection knows a statement by its address, and prepares it once. */
 struct hf_sql {
@@ -62,7 +62,7 @@ struct hf_sql {
     const char *columns;
 };
 
-/* ---- a connection ----------------------------------------------------------------------------------- */
+/* ---- a connection ---------------------------------------------------------------------------- */
 
 enum hf_db_mode {
     HF_DB_READ,   /* an existing database, which this connection does not change */
@@ -73,8 +73,8 @@ enum hf_db_mode {
 struct hf_db;
 struct hf_db_driver;
 
-/** Connect to `where`, with SQLite the path of a file. HF_E_NOT_FOUND, HF_E_FORMAT for a file that is no
- *  database of the service, HF_E_STORAGE, HF_E_BUSY, HF_E_MEMORY. */
+/** Connect to `where`, with SQLite the path of a file. HF_E_NOT_FOUND, HF_E_FORMAT for a file that
+ *  is no database of the service, HF_E_STORAGE, HF_E_BUSY, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_db_connect(const struct hf_db_driver *driver, const char *where,
                                       enum hf_db_mode mode, struct hf_db **out, struct hf_why *why);
 /** What was not committed is rolled back. NULL is fine. */
@@ -91,12 +91,14 @@ struct hf_rows {
     struct hf_value columns[HF_DB_COLUMNS_MAX];
 };
 
-/** Begin a statement; hf_db_next gives its rows, and hf_db_end must follow; until then lives what the parameters
- *  borrow. On failure there is nothing to end. A statement that is under way cannot be run a second time: HF_E_ARGUMENT. */
+/** Begin a statement; hf_db_next gives its rows, and hf_db_end must follow; until then lives what
+ *  the parameters borrow. On failure there is nothing to end. A statement that is under way cannot
+ *  be run a second time: HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_db_run(struct hf_db *db, const struct hf_sql *sql,
                                   const struct hf_param *params, size_t n_params,
                                   struct hf_rows *rows, struct hf_why *why);
-/** HF_E_NOT_FOUND after the last row, without a sentence. HF_E_FORMAT for a column of another type. */
+/** HF_E_NOT_FOUND after the last row, without a sentence. HF_E_FORMAT for a column of another
+ *  type. */
 HF_MUST_USE enum hf_err hf_db_next(struct hf_rows *rows, struct hf_why *why);
 void hf_db_end(struct hf_rows *rows);
 
@@ -106,8 +108,8 @@ HF_MUST_USE enum hf_err hf_db_execute(struct hf_db *db, const struct hf_sql *sql
                                       struct hf_why *why);
 /** The same of a text that is used once. */
 HF_MUST_USE enum hf_err hf_db_execute_text(struct hf_db *db, const char *text, struct hf_why *why);
-/** The integer in the first column of the only row; HF_E_NOT_FOUND, without a sentence, if there is no
- *  row. */
+/** The integer in the first column of the only row; HF_E_NOT_FOUND, without a sentence, if there is
+ *  no row. */
 HF_MUST_USE enum hf_err hf_db_get_int(struct hf_db *db, const struct hf_sql *sql,
                                       const struct hf_param *params, size_t n_params, int64_t *out,
                                       struct hf_why *why);
@@ -122,7 +124,8 @@ HF_MUST_USE enum hf_err hf_db_read_one(struct hf_db *db, const struct hf_sql *sq
                                        const struct hf_param *params, size_t n_params,
                                        hf_db_reader *reader, void *out, const char *missing,
                                        struct hf_why *why);
-/** Read each row into `row`, and give it to `each`. What the row borrows lives until `each` returns. */
+/** Read each row into `row`, and give it to `each`. What the row borrows lives until `each`
+ *  returns. */
 HF_MUST_USE enum hf_err hf_db_read_each(struct hf_db *db, const struct hf_sql *sql,
                                         const struct hf_param *params, size_t n_params,
                                         hf_db_reader *reader, void *row, hf_db_each *each,
@@ -134,7 +137,8 @@ int64_t hf_col_int_or(const struct hf_rows *rows, unsigned column, int64_t none)
 /** Borrowed until the next row; NULL where it is NULL. */
 const char *hf_col_text(const struct hf_rows *rows, unsigned column);
 struct hf_bytes hf_col_bytes(const struct hf_rows *rows, unsigned column);
-/** Copy text into `out` of `size` bytes, or exactly `size` bytes: HF_E_FORMAT when it does not fit. */
+/** Copy text into `out` of `size` bytes, or exactly `size` bytes: HF_E_FORMAT when it does not
+ *  fit. */
 HF_MUST_USE enum hf_err hf_col_copy_text(const struct hf_rows *rows, unsigned column, char *out,
                                          size_t size, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_col_copy_bytes(const struct hf_rows *rows, unsigned column, void *out,
@@ -153,8 +157,8 @@ HF_MUST_USE enum hf_err hf_db_commit(struct hf_db *db, struct hf_why *why);
 void hf_db_rollback(struct hf_db *db);
 /** 0 outside of all transactions. */
 unsigned hf_db_depth(const struct hf_db *db);
-/** Has the database itself ended the transaction that is under way? All of it is undone, and no more may be done in it: it is
- *  rolled back now. */
+/** Has the database itself ended the transaction that is under way? All of it is undone, and no
+ *  more may be done in it: it is rolled back now. */
 bool hf_db_has_ended(const struct hf_db *db);
 /** How many statements were run that may have changed something. */
 uint64_t hf_db_changes(const struct hf_db *db);

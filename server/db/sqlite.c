@@ -74,7 +74,7 @@ static enum hf_err get_int(sqlite3 *db, const char *sql, const char *action, int
     return err;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* With an own mode: SQLite would let others read it, and -wal and -shm take over the mode. */
 static enum hf_err create_file(const char *path, struct hf_why *why)
@@ -149,8 +149,8 @@ static void sqlite_close(void *arg)
     free(conn);
 }
 
-/* A connection for reading is opened for writing too, and changes nothing by query_only: SQLite must be
- * able to write the shared memory of its log. */
+/* A connection for reading is opened for writing too, and changes nothing by query_only: SQLite
+ * must be able to write the shared memory of its log. */
 static enum hf_err sqlite_open(const char *where, enum hf_db_mode mode, void **out,
                                struct hf_why *why)
 {
@@ -185,7 +185,7 @@ static enum hf_err sqlite_open(const char *where, enum hf_db_mode mode, void **o
     return err;
 }
 
-/* ---- statements ------------------------------------------------------------------------------------ */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 static enum hf_err sqlite_prepare(void *arg, const char *text, void **out, struct hf_why *why)
 {
@@ -308,7 +308,7 @@ static void sqlite_end(void *arg)
     (void)sqlite3_clear_bindings(arg); /* they point to what the caller may free now */
 }
 
-/* ---- transactions -------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 static enum hf_err prepare_step(struct hf_sqlite *conn, unsigned depth, enum hf_sqlite_step step,
                                 struct hf_why *why)
@@ -394,7 +394,7 @@ static enum hf_err sqlite_commit(void *arg, unsigned depth, struct hf_why *why)
     return err;
 }
 
-/* ---- other processes ---------------------------------------------------------------------------------- */
+/* ---- other processes ------------------------------------------------------------------------- */
 
 static enum hf_err sqlite_lock(void *arg, const char *name, struct hf_why *why)
 {

@@ -11,7 +11,8 @@
 
 #define HF_DB_LOCKS_MAX 4
 
-/* What begins and ends a transaction (depth 0) or a savepoint, prepared once: a batch has a thousand. */
+/* What begins and ends a transaction (depth 0) or a savepoint, prepared once: a batch has a
+ * thousand. */
 enum hf_sqlite_step { HF_SQLITE_BEGIN, HF_SQLITE_COMMIT, HF_SQLITE_ROLLBACK, HF_SQLITE_STEPS };
 
 /** What the driver's `conn` is. */

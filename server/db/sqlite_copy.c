@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* All pages in one step, from one snapshot: a copy in several would begin again with each commit of the
- * writer. In a write-ahead log a snapshot keeps no writer waiting. */
+/* All pages in one step, from one snapshot: a copy in several would begin again with each commit of
+ * the writer. In a write-ahead log a snapshot keeps no writer waiting. */
 static enum hf_err copy(sqlite3 *to, sqlite3 *from, const char *action, struct hf_why *why)
 {
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");

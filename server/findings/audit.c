@@ -51,7 +51,7 @@ static enum hf_err write_each(struct audit *audit, size_t n, hf_fleet_act *act, 
     return HF_OK;
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static enum hf_err save_keys(void *what, struct hf_tx *tx, struct hf_why *why)
 {
@@ -81,7 +81,7 @@ static enum hf_err update_keys(struct audit *audit, struct hf_why *why)
     return err;
 }
 
-/* ---- what is published -------------------------------------------------------------------------- */
+/* ---- what is published ----------------------------------------------------------------------- */
 
 static enum hf_err note_since(void *what, struct hf_tx *tx, struct hf_why *why)
 {
@@ -102,7 +102,7 @@ static enum hf_err read_since(struct audit *audit, struct hf_why *why)
     return are_known ? HF_OK : audit->port->write(audit->port->ctx, note_since, audit, why);
 }
 
-/* ---- findings ------------------------------------------------------------------------------------ */
+/* ---- findings -------------------------------------------------------------------------------- */
 
 static enum hf_err note(void *what, struct hf_tx *tx, struct hf_why *why)
 {
@@ -117,8 +117,8 @@ static enum hf_err note(void *what, struct hf_tx *tx, struct hf_why *why)
     return HF_OK;
 }
 
-/* With no room for new ones, the writer is asked only to see again what is open: a check that finds all of a million
- * devices holds it no longer than one that finds a thousand. */
+/* With no room for new ones, the writer is asked only to see again what is open: a check that finds
+ * all of a million devices holds it no longer than one that finds a thousand. */
 static enum hf_err drop_unlisted(struct audit *audit, struct hf_why *why)
 {
     struct hf_check_step *step = &audit->step;
@@ -157,8 +157,8 @@ static enum hf_err conclude(struct audit *audit, struct hf_why *why)
     return note_all(audit, why);
 }
 
-/* All rows of one account; 0: of the service itself. What does not fit is counted, and what is open stays
- * open. */
+/* All rows of one account; 0: of the service itself. What does not fit is counted, and what is open
+ * stays open. */
 static enum hf_err walk(struct audit *audit, int64_t account_id, struct hf_why *why)
 {
     const struct hf_audit_port *port = audit->port;
@@ -189,7 +189,7 @@ static enum hf_err walk_accounts(struct audit *audit, struct hf_why *why)
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-/* ---- a run --------------------------------------------------------------------------------------- */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 static enum hf_err prepare(struct audit *audit, struct hf_why *why)
 {

@@ -33,7 +33,7 @@ static bool is_ending(void *ctx)
     return atomic_load(&((struct hf_auditor *)ctx)->is_ending);
 }
 
-/* ---- the thread ----------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static enum hf_err tidy(void *what, struct hf_tx *tx, struct hf_why *why)
 {

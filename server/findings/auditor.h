@@ -1,6 +1,7 @@
 /*
- * The thread that audits: each check regularly and when an operator asks. It reads over a connection of its own, so
- * no request waits for it, and writes in small jobs among those of requests.
+ * The thread that audits: each check regularly and when an operator asks. It reads over a
+ * connection of its own, so no request waits for it, and writes in small jobs among those of
+ * requests.
  */
 #ifndef HF_FINDINGS_AUDITOR_H
 #define HF_FINDINGS_AUDITOR_H
@@ -14,7 +15,8 @@ struct hf_auditor_config {
     int64_t every_s;
     /* When the metadata that is served ends; on the auditor's thread. NULL: none is. */
     void (*metadata)(void *ctx, struct hf_metadata_ends *out);
-    /* What is published, with a reference for the auditor; NULL: nothing is. The same thread. NULL: nothing ever is. */
+    /* What is published, with a reference for the auditor; NULL: nothing is. The same thread. NULL:
+     * nothing ever is. */
     struct hf_published *(*published)(void *ctx);
     void *ctx; /* of both */
 };
@@ -26,7 +28,8 @@ HF_MUST_USE enum hf_err hf_auditor_start(const struct hf_auditor_config *config,
 /** Give up what is under way and end. The fleet is still open. NULL is fine. */
 void hf_auditor_stop(struct hf_auditor *auditor);
 
-/** Judge by these (hf_check_settings_copy), and this often, from the next check on. From any thread. */
+/** Judge by these (hf_check_settings_copy), and this often, from the next check on. From any
+ *  thread. */
 void hf_auditor_offer_take(struct hf_auditor *auditor, struct hf_check_settings *settings,
                            int64_t every_s);
 
@@ -44,8 +47,9 @@ struct hf_audit_port {
     enum hf_err (*write)(void *ctx, hf_fleet_act *act, void *what, struct hf_why *why);
     bool (*is_ending)(void *ctx);
 };
-/** Run `check` and keep what it found. A check that cannot run, or fails, keeps its reason, and is HF_OK; errors are of
- *  the port. `ctx` with settings, now_s, metadata and published (borrowed); the rest is filled in here and freed. */
+/** Run `check` and keep what it found. A check that cannot run, or fails, keeps its reason, and is
+ *  HF_OK; errors are of the port. `ctx` with settings, now_s, metadata and published (borrowed);
+ *  the rest is filled in here and freed. */
 HF_MUST_USE enum hf_err hf_audit_run(const struct hf_audit_port *port, const struct hf_check *check,
                                      struct hf_check_ctx *ctx, struct hf_why *why);
 

@@ -1,7 +1,7 @@
 /*
- * What an audit looks for: one table row a check. A check reads the rows of one account in steps, so it takes little
- * memory and no time from others however many there are, and judges each row by itself. Nothing is written
- * here (auditor.h).
+ * What an audit looks for: one table row a check. A check reads the rows of one account in steps,
+ * so it takes little memory and no time from others however many there are, and judges each row by
+ * itself. Nothing is written here (auditor.h).
  */
 #ifndef HF_FINDINGS_CHECK_H
 #define HF_FINDINGS_CHECK_H
@@ -65,7 +65,8 @@ struct hf_check_step {
     bool is_end;
 };
 
-/** Judge the row that `rows` is at. `out` is written, with a sentence, if there is something; `out->kind` is the check's. */
+/** Judge the row that `rows` is at. `out` is written, with a sentence, if there is something;
+ *  `out->kind` is the check's. */
 typedef enum hf_err hf_check_judge(const struct hf_check_ctx *ctx, const struct hf_rows *rows,
                                    struct hf_found *out, bool *is_found, struct hf_why *why);
 
@@ -78,8 +79,8 @@ struct hf_check {
     const char *name;
     const char *kind; /* of its subjects */
     const char *what_to_do;
-    /* Rows of :account after number :after, at most :limit, in the order of the number, which comes first. NULL: the
-     * check is of the service itself, and judges once, without rows. */
+    /* Rows of :account after number :after, at most :limit, in the order of the number, which comes
+     * first. NULL: the check is of the service itself, and judges once, without rows. */
     const struct hf_sql *rows;
     bool is_of_service; /* the rows are of no account: they are read once, as of account 0 */
     hf_check_judge *judge;

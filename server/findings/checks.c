@@ -1,4 +1,5 @@
-/* The table of checks, and how a step of one is made. AWS IoT Device Defender's names where it has the check. */
+/* The table of checks, and how a step of one is made. AWS IoT Device Defender's names where it has
+ * the check. */
 #include "server/findings/check.h"
 
 #include <string.h>
@@ -190,7 +191,8 @@ const struct hf_check *hf_check_find(const char *name)
     return NULL;
 }
 
-/* A certificate counts while it is ACTIVE: that of a device that has rotated becomes INACTIVE by itself. */
+/* A certificate counts while it is ACTIVE: that of a device that has rotated becomes INACTIVE by
+ * itself. */
 #define CERTIFICATE                                                                                \
     "SELECT c.id, c.sha256, c.subject, d.name, c.status, c.not_before_s, c.not_after_s, "          \
     "c.created_s, c.is_confirmed, c.retire_at_s"
@@ -201,8 +203,8 @@ const struct hf_check *hf_check_find(const char *name)
     "(SELECT count(*) FROM report_key k WHERE k.device_id = c.id AND k.revoked_s IS NULL)"
 #define OF_ACCOUNT "WHERE c.account_id = :account AND c.id > :after ORDER BY c.id LIMIT :limit"
 
-/* Certificates with the key of `k`, the oldest first, and not all of them: an image that was copied to a million devices
- * has one key, and each of them would look at all others. */
+/* Certificates with the key of `k`, the oldest first, and not all of them: an image that was copied
+ * to a million devices has one key, and each of them would look at all others. */
 #define SAME_KEY                                                                                   \
     "(SELECT credential_id FROM credential_key WHERE spki_sha256 = k.spki_sha256 "                 \
     "ORDER BY credential_id LIMIT " HF_CHECK_SAME_KEY_TEXT ") o"
@@ -249,7 +251,8 @@ const struct hf_sql hf_check_sql[] = {
          "FROM device c "
          "JOIN device_state s ON s.device_id = c.id " OF_ACCOUNT,
          "itiittiiiiti"},
-    /* The report that says it is looked for among the newest ones of the device, and only where one failed. */
+    /* The report that says it is looked for among the newest ones of the device, and only where one
+     * failed. */
     [HF_CHECK_RESULTS] =
         {"check_results",
          "SELECT c.id, c.name, " CREDENTIALS ", s.seen_s, s.result, s.set_name, s.result_version, "

@@ -129,7 +129,7 @@ const struct hf_sql hf_finding_sql[] = {
     {0},
 };
 
-/* ---- audits ----------------------------------------------------------------------------------- */
+/* ---- audits ---------------------------------------------------------------------------------- */
 
 static void tell(struct hf_tx *tx, const char *event, const struct hf_finding *row)
 {
@@ -278,7 +278,7 @@ enum hf_err hf_finding_tidy(struct hf_tx *tx, struct hf_why *why)
                          why);
 }
 
-/* ---- operators --------------------------------------------------------------------------------- */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 static const char *const state_names[] =
     {[HF_FINDING_OPEN] = "open", [HF_FINDING_MUTED] = "muted", [HF_FINDING_CLOSED] = "closed"};
@@ -381,7 +381,7 @@ enum hf_err hf_finding_count(struct hf_db *db, int64_t now_s, hf_db_each *each, 
                            read_counts, pair, give_counts, &counting, why);
 }
 
-/* ---- mutes -------------------------------------------------------------------------------------- */
+/* ---- mutes ----------------------------------------------------------------------------------- */
 
 /* What an act needs to know of the finding. */
 struct subject {
@@ -445,7 +445,7 @@ enum hf_err hf_finding_unmute(struct hf_tx *tx, int64_t id, int64_t if_version, 
                                 why);
 }
 
-/* ---- delivery ---------------------------------------------------------------------------------- */
+/* ---- delivery -------------------------------------------------------------------------------- */
 
 enum hf_err hf_finding_give_due(struct hf_db *db, int64_t now_s, int64_t after, hf_db_each *each,
                                 void *ctx, struct hf_why *why)

@@ -1,6 +1,6 @@
 /*
- * Findings in the database: what the audits have found, until it is gone, and what operators have muted. Errors: as
- * server/fleet/tx.h has them.
+ * Findings in the database: what the audits have found, until it is gone, and what operators have
+ * muted. Errors: as server/fleet/tx.h has them.
  */
 #ifndef HF_FINDINGS_FINDING_H
 #define HF_FINDINGS_FINDING_H
@@ -30,9 +30,10 @@ struct hf_check_run {
     char problem[HF_FINDING_SENTENCE_MAX]; /* why it did not run, or did not end; "": it did */
 };
 
-/* ---- audits ----------------------------------------------------------------------------------- */
+/* ---- audits ---------------------------------------------------------------------------------- */
 
-/** `found` is there: seen again, or opened if it `may_open`. `account_id` 0: of the service itself. */
+/** `found` is there: seen again, or opened if it `may_open`. `account_id` 0: of the service
+ *  itself. */
 HF_MUST_USE enum hf_err hf_finding_note(struct hf_tx *tx, const struct hf_check_run *run,
                                         int64_t account_id, const struct hf_found *found,
                                         bool may_open, bool *was_opened, struct hf_why *why);
@@ -42,7 +43,8 @@ HF_MUST_USE enum hf_err hf_finding_count_open(struct hf_db *db, const char *chec
 /** Is it open already? */
 HF_MUST_USE enum hf_err hf_finding_is_open(struct hf_db *db, const char *check, int64_t account_id,
                                            const char *subject, bool *out, struct hf_why *why);
-/** The run has ended: keep it, and close what it has not seen, unless it `must_keep` that since it failed. */
+/** The run has ended: keep it, and close what it has not seen, unless it `must_keep` that since it
+ *  failed. */
 HF_MUST_USE enum hf_err hf_check_run_end(struct hf_tx *tx, const struct hf_check_run *run,
                                          bool must_keep, struct hf_why *why);
 /** The newest run of `check`; run 0 without one. */
@@ -51,7 +53,7 @@ HF_MUST_USE enum hf_err hf_check_run_get(struct hf_db *db, const char *check,
 /** End the mutes that are due, and forget what was closed long ago. */
 HF_MUST_USE enum hf_err hf_finding_tidy(struct hf_tx *tx, struct hf_why *why);
 
-/* ---- operators --------------------------------------------------------------------------------- */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 enum hf_finding_state { HF_FINDING_OPEN, HF_FINDING_MUTED, HF_FINDING_CLOSED };
 /** "open", "muted", "closed". */
@@ -95,18 +97,18 @@ struct hf_finding_count {
 HF_MUST_USE enum hf_err hf_finding_count(struct hf_db *db, int64_t now_s, hf_db_each *each,
                                          void *ctx, struct hf_why *why);
 
-/** Say nothing of it until `until_s`, at most HF_MUTE_LIFE_MAX_S from now; again to change reason and end. HF_E_STATE for one that
- *  is closed. */
+/** Say nothing of it until `until_s`, at most HF_MUTE_LIFE_MAX_S from now; again to change reason
+ *  and end. HF_E_STATE for one that is closed. */
 HF_MUST_USE enum hf_err hf_finding_mute(struct hf_tx *tx, int64_t id, const char *reason,
                                         int64_t until_s, struct hf_why *why);
 /** HF_E_STATE for one that is not muted. */
 HF_MUST_USE enum hf_err hf_finding_unmute(struct hf_tx *tx, int64_t id, int64_t if_version,
                                           struct hf_why *why);
 
-/* ---- delivery ---------------------------------------------------------------------------------- */
+/* ---- delivery -------------------------------------------------------------------------------- */
 
-/** Give `each` the first struct hf_finding after number `after` that has changed since it was delivered, if there is one. One that was opened
- *  and closed before anyone heard of it is none. */
+/** Give `each` the first struct hf_finding after number `after` that has changed since it was
+ *  delivered, if there is one. One that was opened and closed before anyone heard of it is none. */
 HF_MUST_USE enum hf_err hf_finding_give_due(struct hf_db *db, int64_t now_s, int64_t after,
                                             hf_db_each *each, void *ctx, struct hf_why *why);
 /** It was delivered as it was in `version`. */

@@ -20,8 +20,8 @@ enum {
     DER,
 };
 
-/* "the certificate of device "pump-7"", or of whom else. False for one that does not count: it is not ACTIVE, or
- * waits to retire since the device has a newer one. */
+/* "the certificate of device "pump-7"", or of whom else. False for one that does not count: it is
+ * not ACTIVE, or waits to retire since the device has a newer one. */
 static bool begin(const struct hf_rows *rows, struct hf_found *out,
                   char who[HF_FINDING_SUBJECT_MAX])
 {

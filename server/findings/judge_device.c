@@ -1,5 +1,5 @@
-/* What is judged of a device, by what it has reported. A device that has never reported is not judged: reports are
- * off unless its owner turns them on. */
+/* What is judged of a device, by what it has reported. A device that has never reported is not
+ * judged: reports are off unless its owner turns them on. */
 #include "common/base/timetext.h"
 #include "server/findings/check.h"
 
@@ -32,7 +32,8 @@ enum {
     ROOT_NAME,
 };
 
-/* Its name for the finding; false for one that does not count: it has never reported, or is shut out. */
+/* Its name for the finding; false for one that does not count: it has never reported, or is shut
+ * out. */
 static bool begin(const struct hf_rows *rows, struct hf_found *out)
 {
     const char *name = hf_col_text(rows, NAME);

@@ -7,8 +7,8 @@
 
 enum { SET = 1, PROFILE, VERSION, STALLED };
 
-/* The newest bundle of its kind that the row is about, and its name for the finding; NULL: it is not published any more, or
- * a higher version takes its place. */
+/* The newest bundle of its kind that the row is about, and its name for the finding; NULL: it is
+ * not published any more, or a higher version takes its place. */
 static const struct hf_published_bundle *begin(const struct hf_check_ctx *ctx,
                                                const struct hf_rows *rows, struct hf_found *out)
 {

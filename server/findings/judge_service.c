@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One finding: of the role of offline keys if it is due, since a person has to act; otherwise of the first one. */
+/* One finding: of the role of offline keys if it is due, since a person has to act; otherwise of
+ * the first one. */
 enum hf_err hf_judge_metadata_ending(const struct hf_check_ctx *ctx, const struct hf_rows *rows,
                                      struct hf_found *out, bool *is_found, struct hf_why *why)
 {

@@ -1,4 +1,5 @@
-/* What is wrong with the key of a certificate: AWS IoT's key quality, and what registration asks for. No I/O. */
+/* What is wrong with the key of a certificate: AWS IoT's key quality, and what registration asks
+ * for. No I/O. */
 #ifndef HF_FINDINGS_KEY_QUALITY_H
 #define HF_FINDINGS_KEY_QUALITY_H
 

@@ -1,6 +1,7 @@
 /*
- * What is known of the keys of certificates (table credential_key): computed once for each certificate, and again when the
- * rules or the list of weak keys have changed, so that an audit of a million certificates reads few of them.
+ * What is known of the keys of certificates (table credential_key): computed once for each
+ * certificate, and again when the rules or the list of weak keys have changed, so that an audit of
+ * a million certificates reads few of them.
  */
 #ifndef HF_FINDINGS_KEYS_H
 #define HF_FINDINGS_KEYS_H
@@ -28,7 +29,8 @@ struct hf_key_step {
 
 /** Names the rules and this list: rows with another mark are judged again. */
 int64_t hf_keys_mark(const struct hf_weak_keys *list);
-/** Judge those of the next HF_CHECK_STEP_ROWS certificates after `step->after` that were not judged by `mark`. */
+/** Judge those of the next HF_CHECK_STEP_ROWS certificates after `step->after` that were not judged
+ *  by `mark`. */
 HF_MUST_USE enum hf_err hf_keys_step(struct hf_db *db, const struct hf_weak_keys *list,
                                      int64_t mark, struct hf_key_step *step, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_key_save(struct hf_tx *tx, const struct hf_key_row *row, int64_t mark,

@@ -77,7 +77,7 @@ const struct hf_sql hf_account_sql[] = {
     {0},
 };
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
@@ -146,7 +146,7 @@ enum hf_err hf_sni_list(struct hf_db *db, int64_t account_id, hf_db_each *each, 
                            why);
 }
 
-/* ---- changing ------------------------------------------------------------------------------------ */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 static enum hf_err note_directory(struct hf_tx *tx, struct hf_why *why)
 {

@@ -27,7 +27,8 @@ HF_MUST_USE enum hf_err hf_account_create(struct hf_tx *tx, const char *name,
 HF_MUST_USE enum hf_err hf_account_change(struct hf_tx *tx, int64_t id, int64_t if_version,
                                           enum hf_anonymous anonymous, const char *issuing_ca,
                                           struct hf_account_row *out, struct hf_why *why);
-/** HF_E_STATE while a CA, certificate, device or token belongs to it. Its server names go with it. */
+/** HF_E_STATE while a CA, certificate, device or token belongs to it. Its server names go with
+ *  it. */
 HF_MUST_USE enum hf_err hf_account_delete(struct hf_tx *tx, int64_t id, int64_t if_version,
                                           struct hf_why *why);
 
@@ -42,8 +43,8 @@ HF_MUST_USE enum hf_err hf_account_get(struct hf_db *db, int64_t id, struct hf_a
 HF_MUST_USE enum hf_err hf_account_find(struct hf_db *db, const char *name,
                                         struct hf_account_row *out, struct hf_why *why);
 
-/** Gives `each` a struct hf_account_row, by number, after `after`. `each` runs no statement of this list;
- *  so in every list of this folder. */
+/** Gives `each` a struct hf_account_row, by number, after `after`. `each` runs no statement of this
+ *  list; so in every list of this folder. */
 HF_MUST_USE enum hf_err hf_account_list(struct hf_db *db, int64_t after, size_t limit,
                                         hf_db_each *each, void *ctx, struct hf_why *why);
 

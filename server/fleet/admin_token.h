@@ -32,8 +32,8 @@ struct hf_admin_token {
     int64_t version;
 };
 
-/** `secret` is shown once and never again. HF_E_STATE when the name is taken, also by a revoked one: the
- *  log names tokens. */
+/** `secret` is shown once and never again. HF_E_STATE when the name is taken, also by a revoked
+ *  one: the log names tokens. */
 HF_MUST_USE enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name,
                                               enum hf_admin_role role, int64_t expires_s,
                                               char secret[HF_SECRET_TEXT_MAX],

@@ -37,7 +37,7 @@ const struct hf_sql hf_audit_log_sql[] = {
     {0},
 };
 
-/* ---- entries ------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 enum hf_err hf_audit_log_head(struct hf_db *db, struct hf_audit_head *out, struct hf_why *why)
 {
@@ -125,7 +125,7 @@ enum hf_err hf_audit_log_list(struct hf_db *db, int64_t account_id, int64_t afte
                            &entry, each, ctx, why);
 }
 
-/* ---- seals --------------------------------------------------------------------------------------- */
+/* ---- seals ----------------------------------------------------------------------------------- */
 
 static enum hf_err read_seal(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
@@ -202,7 +202,7 @@ enum hf_err hf_seal_save(struct hf_tx *tx, const struct hf_seal *seal, const uin
                          why);
 }
 
-/* ---- verification -------------------------------------------------------------------------------- */
+/* ---- verification ---------------------------------------------------------------------------- */
 
 struct verification {
     struct hf_db *db;

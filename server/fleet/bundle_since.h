@@ -1,5 +1,5 @@
-/* Since when the service knows of each published bundle, as the metadata does not say when it was published. Written
- * by the audits, which run hourly; a restore of an older backup begins again. */
+/* Since when the service knows of each published bundle, as the metadata does not say when it was
+ * published. Written by the audits, which run hourly; a restore of an older backup begins again. */
 #ifndef HF_FLEET_BUNDLE_SINCE_H
 #define HF_FLEET_BUNDLE_SINCE_H
 

@@ -54,7 +54,7 @@ static const char *status_name(bool is_active)
     return is_active ? "ACTIVE" : "INACTIVE";
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
@@ -150,7 +150,7 @@ enum hf_err hf_ca_list(struct hf_db *db, int64_t account_id, int64_t after, size
                            &listed, each, ctx, why);
 }
 
-/* ---- changing ------------------------------------------------------------------------------------ */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 static enum hf_err note_directory(struct hf_tx *tx, struct hf_why *why)
 {
@@ -181,8 +181,8 @@ static enum hf_err check_alone(struct hf_tx *tx, const struct hf_ca_row *wanted,
     return HF_OK;
 }
 
-/* A certificate that the signer issued and that is not registered is one that a crash left over, or one
- * that was asked for by an attacker in holdfastd. */
+/* A certificate that the signer issued and that is not registered is one that a crash left over, or
+ * one that was asked for by an attacker in holdfastd. */
 static enum hf_err check_automatic(const struct hf_ca_row *ca, enum hf_auto_registration wanted,
                                    struct hf_why *why)
 {

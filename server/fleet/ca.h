@@ -1,4 +1,5 @@
-/* The CAs of an account. What a certificate is was checked before (server/identity/registration.h). */
+/* The CAs of an account. What a certificate is was checked before
+ * (server/identity/registration.h). */
 #ifndef HF_FLEET_CA_H
 #define HF_FLEET_CA_H
 
@@ -25,8 +26,8 @@ struct hf_ca_row {
 };
 
 /**
- * Register `wanted`, of which id, created_s and version do not count, with its DER. HF_E_STATE when this
- * account has it already, or when another account has it and one of the two in mode DEFAULT.
+ * Register `wanted`, of which id, created_s and version do not count, with its DER. HF_E_STATE when
+ * this account has it already, or when another account has it and one of the two in mode DEFAULT.
  */
 HF_MUST_USE enum hf_err hf_ca_register(struct hf_tx *tx, const struct hf_ca_row *wanted,
                                        struct hf_bytes der, struct hf_ca_row *out,

@@ -57,7 +57,7 @@ void hf_census_days_free(struct hf_census_days *days)
     days->n = 0;
 }
 
-/* ---- counting ----------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 static struct hf_census_version *find(const struct hf_census *census, const char *set,
                                       const char *profile, int64_t version)
@@ -107,7 +107,7 @@ enum hf_err hf_census_add(struct hf_census *census, const char *set, const char 
     return HF_OK;
 }
 
-/* ---- in the database ------------------------------------------------------------------------------ */
+/* ---- in the database ------------------------------------------------------------------------- */
 
 enum hf_err hf_census_put(struct hf_tx *tx, int64_t account_id, const struct hf_census *census,
                           struct hf_why *why)

@@ -1,7 +1,8 @@
 /*
- * A census of an account: how many devices hold each version of each set and profile, of those that may connect. Counted
- * device by device in steps, so in no request; the last one of each day is kept, and what changes from day to day is
- * the pace at which the fleet adopts a version (readiness.h).
+ * A census of an account: how many devices hold each version of each set and profile, of those that
+ * may connect. Counted device by device in steps, so in no request; the last one of each day is
+ * kept, and what changes from day to day is the pace at which the fleet adopts a version
+ * (readiness.h).
  */
 #ifndef HF_FLEET_CENSUS_H
 #define HF_FLEET_CENSUS_H
@@ -28,12 +29,13 @@ struct hf_census {
 };
 void hf_census_free(struct hf_census *census);
 
-/** One device that may connect; `version` -1: unknown. A version that does not fit (HF_FLEET_CENSUS_MAX) is unknown too.
- *  HF_E_MEMORY. */
+/** One device that may connect; `version` -1: unknown. A version that does not fit
+ *  (HF_FLEET_CENSUS_MAX) is unknown too. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_census_add(struct hf_census *census, const char *set,
                                       const char *profile, int64_t version, struct hf_why *why);
 
-/** Keep it as that of the day of counted_s, in place of the one before; forget days that are too old. */
+/** Keep it as that of the day of counted_s, in place of the one before; forget days that are too
+ *  old. */
 HF_MUST_USE enum hf_err hf_census_put(struct hf_tx *tx, int64_t account_id,
                                       const struct hf_census *census, struct hf_why *why);
 

@@ -33,7 +33,8 @@ void hf_device_changes_free(struct hf_device_changes *changes)
     free(changes);
 }
 
-/* One that was added just before is not added again: the reports of one request, a certificate and its device. */
+/* One that was added just before is not added again: the reports of one request, a certificate and
+ * its device. */
 static void add(struct hf_device_changes *changes, int64_t id)
 {
     const size_t last = (changes->first + changes->n - 1) % HF_FLEET_CHANGES_MAX;

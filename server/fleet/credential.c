@@ -114,7 +114,7 @@ const struct hf_sql hf_credential_sql[] = {
     {0},
 };
 
-/* ---- one row ------------------------------------------------------------------------------------- */
+/* ---- one row --------------------------------------------------------------------------------- */
 
 const char *hf_credential_source_name(enum hf_credential_source source)
 {
@@ -224,7 +224,7 @@ enum hf_err hf_credential_der(struct hf_db *db, int64_t account_id, int64_t id, 
     return err;
 }
 
-/* ---- lists --------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_credential_list(struct hf_db *db, const struct hf_credential_filter *filter,
                                int64_t after, size_t limit, hf_db_each *each, void *ctx,

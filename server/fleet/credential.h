@@ -1,7 +1,7 @@
 /*
- * The client certificates of devices: registered, changed, handed to another account, rotated. Which
- * status may follow which is decided by server/identity/status.h; what a certificate is was checked
- * before (server/identity/registration.h). Errors: tx.h.
+ * The client certificates of devices: registered, changed, handed to another account, rotated.
+ * Which status may follow which is decided by server/identity/status.h; what a certificate is was
+ * checked before (server/identity/registration.h). Errors: tx.h.
  */
 #ifndef HF_FLEET_CREDENTIAL_H
 #define HF_FLEET_CREDENTIAL_H
@@ -42,7 +42,7 @@ struct hf_credential {
     int64_t version;
 };
 
-/* ---- registering ------------------------------------------------------------------------------- */
+/* ---- registering ----------------------------------------------------------------------------- */
 
 struct hf_credential_new {
     int64_t account_id;
@@ -61,20 +61,20 @@ struct hf_credential_new {
 };
 
 /**
- * HF_E_STATE when this account has the certificate already, or when another account has it and one of the
- * two in mode DEFAULT. HF_E_POLICY when the CA is INACTIVE, does not register just in time, or (ISSUED) is
- * not the service's own.
+ * HF_E_STATE when this account has the certificate already, or when another account has it and one
+ * of the two in mode DEFAULT. HF_E_POLICY when the CA is INACTIVE, does not register just in time,
+ * or (ISSUED) is not the service's own.
  */
 HF_MUST_USE enum hf_err hf_credential_register(struct hf_tx *tx,
                                                const struct hf_credential_new *wanted,
                                                struct hf_credential *out, struct hf_why *why);
 
-/* ---- status ------------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
-/** By hand. To what it is already: HF_OK, and nothing is changed or logged. HF_E_ARGUMENT for PENDING_*,
- *  HF_E_STATE for a status that does not follow. REVOKED revokes all that were rotated from it as well, each
- *  with its entry; one that is offered to another account stays offered. INACTIVE and REVOKED make a predecessor
- *  that waits to retire INACTIVE at once. */
+/** By hand. To what it is already: HF_OK, and nothing is changed or logged. HF_E_ARGUMENT for
+ *  PENDING_*, HF_E_STATE for a status that does not follow. REVOKED revokes all that were rotated
+ *  from it as well, each with its entry; one that is offered to another account stays offered.
+ *  INACTIVE and REVOKED make a predecessor that waits to retire INACTIVE at once. */
 HF_MUST_USE enum hf_err hf_credential_set_status(struct hf_tx *tx, int64_t account_id, int64_t id,
                                                  int64_t if_version, enum hf_cert_status status,
                                                  const char *reason, struct hf_credential *out,
@@ -99,33 +99,35 @@ HF_MUST_USE enum hf_err hf_credential_accept_transfer(struct hf_tx *tx, int64_t 
                                                       int64_t id, struct hf_credential *out,
                                                       struct hf_why *why);
 
-/* ---- rotation ----------------------------------------------------------------------------------- */
+/* ---- rotation -------------------------------------------------------------------------------- */
 
 /** Ask the device to rotate an ACTIVE certificate; asking twice is asking once. */
 HF_MUST_USE enum hf_err hf_credential_ask_rotation(struct hf_tx *tx, int64_t account_id, int64_t id,
                                                    int64_t if_version, struct hf_credential *out,
                                                    struct hf_why *why);
 /**
- * Register the successor of the ACTIVE certificate `old_id` of a device, for the same device; `wanted->device`
- * and `wanted->group` do not count. A successor that was issued before and never seen becomes INACTIVE:
- * the device has lost it, or has it and will ask again. HF_E_STATE.
+ * Register the successor of the ACTIVE certificate `old_id` of a device, for the same device;
+ * `wanted->device` and `wanted->group` do not count. A successor that was issued before and never
+ * seen becomes INACTIVE: the device has lost it, or has it and will ask again. HF_E_STATE.
  */
 HF_MUST_USE enum hf_err hf_credential_rotate(struct hf_tx *tx, int64_t old_id,
                                              const struct hf_credential_new *wanted,
                                              struct hf_credential *out, struct hf_why *why);
-/** When the device was given the successor of a certificate within the last HF_FLEET_ISSUE_WINDOW_S; HF_TIME_NONE: it was
- *  not. Successors with a date ahead of `now_s` do not count, so a clock that was ahead blocks no device. */
+/** When the device was given the successor of a certificate within the last
+ *  HF_FLEET_ISSUE_WINDOW_S; HF_TIME_NONE: it was not. Successors with a date ahead of `now_s` do
+ *  not count, so a clock that was ahead blocks no device. */
 HF_MUST_USE enum hf_err hf_credential_rotated_at(struct hf_db *db, int64_t device_id, int64_t now_s,
                                                  int64_t *out, struct hf_why *why);
-/** Its first request was seen: the old one becomes INACTIVE HF_FLEET_RETIRE_AFTER_S later. A second time
- *  changes nothing. */
+/** Its first request was seen: the old one becomes INACTIVE HF_FLEET_RETIRE_AFTER_S later. A second
+ *  time changes nothing. */
 HF_MUST_USE enum hf_err hf_credential_confirm(struct hf_tx *tx, int64_t account_id, int64_t id,
                                               struct hf_why *why);
-/** Set INACTIVE what is due, at most HF_FLEET_RETIRE_AT_ONCE; `*n` of them were due. One whose device
- *  has no newer ACTIVE certificate that it uses stays as it is: otherwise it could not connect. */
+/** Set INACTIVE what is due, at most HF_FLEET_RETIRE_AT_ONCE; `*n` of them were due. One whose
+ *  device has no newer ACTIVE certificate that it uses stays as it is: otherwise it could not
+ *  connect. */
 HF_MUST_USE enum hf_err hf_credential_retire_due(struct hf_tx *tx, size_t *n, struct hf_why *why);
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 HF_MUST_USE enum hf_err hf_credential_get(struct hf_db *db, int64_t account_id, int64_t id,
                                           struct hf_credential *out, struct hf_why *why);

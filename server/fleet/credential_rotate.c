@@ -1,6 +1,7 @@
 /*
- * Rotation: the new certificate is registered ACTIVE beside the old one; its first request confirms it;
- * a day later the old one becomes INACTIVE. At every moment the device has one that is accepted.
+ * Rotation: the new certificate is registered ACTIVE beside the old one; its first request confirms
+ * it; a day later the old one becomes INACTIVE. At every moment the device has one that is
+ * accepted.
  */
 #include "server/fleet/credential_sql.h"
 

@@ -35,7 +35,8 @@ enum {
 HF_MUST_USE enum hf_err hf_credential_one(struct hf_db *db, const struct hf_sql *sql,
                                           const struct hf_param *params, size_t n_params,
                                           struct hf_credential *out, struct hf_why *why);
-/** Set a status that was checked, and the transfer that belongs to it (0: none), log it and note it. */
+/** Set a status that was checked, and the transfer that belongs to it (0: none), log it and note
+ *  it. */
 HF_MUST_USE enum hf_err hf_credential_put_status(struct hf_tx *tx, const struct hf_credential *old,
                                                  enum hf_cert_status status, int64_t to_account_id,
                                                  const char *action, const char *reason,

@@ -54,8 +54,8 @@ static enum hf_err list_successors(struct hf_tx *tx, int64_t account_id, int64_t
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-/* The device, or who has its key, may have rotated before the operator acts: then the successors are as little to
- * be trusted. */
+/* The device, or who has its key, may have rotated before the operator acts: then the successors
+ * are as little to be trusted. */
 static enum hf_err revoke_successors(struct hf_tx *tx, const struct hf_credential *first,
                                      const char *reason, struct hf_why *why)
 {
@@ -116,7 +116,7 @@ enum hf_err hf_credential_set_status(struct hf_tx *tx, int64_t account_id, int64
     return HF_OK;
 }
 
-/* ---- transfer ------------------------------------------------------------------------------------ */
+/* ---- transfer -------------------------------------------------------------------------------- */
 
 enum hf_err hf_credential_transfer(struct hf_tx *tx, int64_t account_id, int64_t id,
                                    int64_t if_version, int64_t to_account_id, const char *message,

@@ -1,5 +1,5 @@
-/* The devices of an account: a name, and the group that the operator has put it in. Lists are in device_view.h, with
- * what the devices have reported. */
+/* The devices of an account: a name, and the group that the operator has put it in. Lists are in
+ * device_view.h, with what the devices have reported. */
 #ifndef HF_FLEET_DEVICE_H
 #define HF_FLEET_DEVICE_H
 
@@ -24,8 +24,8 @@ HF_MUST_USE enum hf_err hf_device_ensure(struct hf_tx *tx, int64_t account_id, c
 HF_MUST_USE enum hf_err hf_device_change_group(struct hf_tx *tx, int64_t account_id, int64_t id,
                                                int64_t if_version, const char *group,
                                                struct hf_device *out, struct hf_why *why);
-/** HF_E_STATE while it has a certificate that is not REVOKED. Revoked ones stay, without a device; its reports and its
- *  key for reports go. */
+/** HF_E_STATE while it has a certificate that is not REVOKED. Revoked ones stay, without a device;
+ *  its reports and its key for reports go. */
 HF_MUST_USE enum hf_err hf_device_delete(struct hf_tx *tx, int64_t account_id, int64_t id,
                                          int64_t if_version, struct hf_why *why);
 

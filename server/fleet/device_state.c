@@ -205,8 +205,8 @@ static struct hf_param p_installation(const char *name, bool is_there,
                     : (struct hf_param){.name = name};
 }
 
-/* Columns of indexes are written only when they change: SQLite would take each entry out of its index and put it in
- * again, a page of the disk for each. */
+/* Columns of indexes are written only when they change: SQLite would take each entry out of its
+ * index and put it in again, a page of the disk for each. */
 static enum hf_err put_indexed(struct hf_tx *tx, const struct hf_device_state *s,
                                const struct hf_device_state *before, struct hf_why *why)
 {

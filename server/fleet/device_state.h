@@ -1,6 +1,6 @@
 /*
- * What a device has last said of itself: one row for each device, made and deleted with it. Written by
- * report.c; a hint for operators, which decides nothing.
+ * What a device has last said of itself: one row for each device, made and deleted with it. Written
+ * by report.c; a hint for operators, which decides nothing.
  */
 #ifndef HF_FLEET_DEVICE_STATE_H
 #define HF_FLEET_DEVICE_STATE_H

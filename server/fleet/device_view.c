@@ -72,7 +72,7 @@ enum hf_err hf_device_view_find(struct hf_db *db, int64_t account_id, const char
                           read_row, out, "this account has no such device", why);
 }
 
-/* ---- where a page begins and ends --------------------------------------------------------------- */
+/* ---- where a page begins and ends ------------------------------------------------------------ */
 
 static int order_of(const struct hf_device_filter *filter)
 {
@@ -186,7 +186,7 @@ static enum hf_err run(struct hf_db *db, int order, int64_t account_id,
     }
 }
 
-/* ---- the list ----------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 static bool matches(const struct hf_device_filter *filter, const struct hf_device_view *row)
 {

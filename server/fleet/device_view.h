@@ -1,6 +1,6 @@
 /*
- * Devices as operators see them: what is registered, and what they have last reported. Lists stay fast
- * however many devices there are.
+ * Devices as operators see them: what is registered, and what they have last reported. Lists stay
+ * fast however many devices there are.
  */
 #ifndef HF_FLEET_DEVICE_VIEW_H
 #define HF_FLEET_DEVICE_VIEW_H
@@ -30,9 +30,10 @@ struct hf_device_filter {
 };
 
 /*
- * A page of a list. The filter that selects most says which index is read, and so the order: by name with a
- * prefix, by the last report with silent_since_s alone, otherwise by number. A page looks at
- * HF_FLEET_LOOK_MAX devices at most, so it may hold fewer than `limit` and still have a next one.
+ * A page of a list. The filter that selects most says which index is read, and so the order: by
+ * name with a prefix, by the last report with silent_since_s alone, otherwise by number. A page
+ * looks at HF_FLEET_LOOK_MAX devices at most, so it may hold fewer than `limit` and still have a
+ * next one.
  */
 struct hf_device_page {
     size_t limit;
@@ -40,7 +41,8 @@ struct hf_device_page {
     char next[HF_DEVICE_ID_MAX + 1]; /* written: where the next page begins; "": there is none */
 };
 
-/** A struct hf_device_view each. HF_E_ARGUMENT for an `after` that no page has given, and for a prefix of no device id. */
+/** A struct hf_device_view each. HF_E_ARGUMENT for an `after` that no page has given, and for a
+ *  prefix of no device id. */
 HF_MUST_USE enum hf_err hf_device_view_list(struct hf_db *db, int64_t account_id,
                                             const struct hf_device_filter *filter,
                                             struct hf_device_page *page, hf_db_each *each,

@@ -1,7 +1,8 @@
 /*
- * What an act changes besides the database: the registry and the directory in memory, and what those hear who watch
- * (events.h) or follow devices (changes.h). An act only notes it; the writer applies it after the commit, so that no device is let in or shut out by
- * a change that a power cut takes back, and no event tells of one.
+ * What an act changes besides the database: the registry and the directory in memory, and what
+ * those hear who watch (events.h) or follow devices (changes.h). An act only notes it; the writer
+ * applies it after the commit, so that no device is let in or shut out by a change that a power cut
+ * takes back, and no event tells of one.
  */
 #ifndef HF_FLEET_EFFECTS_H
 #define HF_FLEET_EFFECTS_H
@@ -21,7 +22,8 @@ struct hf_effect {
     enum hf_effect_kind kind;
     uint8_t sha256[HF_SHA256_LEN];   /* of the first two, as what follows */
     struct hf_registered credential; /* of GONE only the account counts */
-    /* Whose certificate or key it is; 0: of none. Of DEVICE: the device; 0: any of them may have changed. */
+    /* Whose certificate or key it is; 0: of none. Of DEVICE: the device; 0: any of them may have
+     * changed. */
     int64_t device_id;
 };
 
@@ -66,7 +68,8 @@ void hf_effects_free(struct hf_effects *effects);
 /** Who applies them: live.h, or a test. */
 struct hf_effects_port {
     void *ctx;
-    /** Within the transaction, before its commit: everything that can fail. `db` shows the new state. */
+    /** Within the transaction, before its commit: everything that can fail. `db` shows the new
+     *  state. */
     enum hf_err (*prepare)(void *ctx, struct hf_db *db, const struct hf_effects *effects,
                            struct hf_why *why);
     /** After the commit; cannot fail. On the writer's thread. */

@@ -54,7 +54,7 @@ const struct hf_sql hf_enroll_token_sql[] = {
     {0},
 };
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
@@ -103,7 +103,7 @@ enum hf_err hf_enroll_token_list(struct hf_db *db, int64_t account_id, int64_t a
                            read_row, &row, each, ctx, why);
 }
 
-/* ---- changing ------------------------------------------------------------------------------------ */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 static enum hf_err check_wanted(const struct hf_tx *tx, const struct hf_enroll_token *wanted,
                                 struct hf_why *why)
@@ -172,7 +172,7 @@ enum hf_err hf_enroll_token_revoke(struct hf_tx *tx, int64_t account_id, int64_t
     return HF_OK;
 }
 
-/* ---- using --------------------------------------------------------------------------------------- */
+/* ---- using ----------------------------------------------------------------------------------- */
 
 /* One sentence for all reasons: a token that is guessed or stolen learns nothing. */
 static enum hf_err refuse(struct hf_why *why)
@@ -210,7 +210,8 @@ static enum hf_err take_use(struct hf_tx *tx, int64_t account_id, int64_t token_
 {
     int64_t taken = 0;
 
-    /* The condition is in the statement, so that two at the same moment take two uses or one fails. */
+    /* The condition is in the statement, so that two at the same moment take two uses or one
+     * fails. */
     enum hf_err err = hf_db_get_int(tx->db, &hf_enroll_token_sql[TAKE_USE],
                                     HF_PARAMS(hf_p_int("id", token_id), hf_p_int("now", tx->now_s)),
                                     &taken, why);

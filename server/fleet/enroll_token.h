@@ -1,7 +1,7 @@
 /*
- * Enrolment tokens: the right to enrol devices into a group, for a number of uses and a time. A use belongs
- * to one device and one signing request, so that a device that did not get its answer may ask again with
- * the same request and takes no second use. Errors: tx.h.
+ * Enrolment tokens: the right to enrol devices into a group, for a number of uses and a time. A use
+ * belongs to one device and one signing request, so that a device that did not get its answer may
+ * ask again with the same request and takes no second use. Errors: tx.h.
  */
 #ifndef HF_FLEET_ENROLL_TOKEN_H
 #define HF_FLEET_ENROLL_TOKEN_H
@@ -28,7 +28,8 @@ struct hf_enroll_token {
     int64_t version;
 };
 
-/** `wanted`: account, group, device, kind, uses_max, expires_s. `secret` is shown once and never again. */
+/** `wanted`: account, group, device, kind, uses_max, expires_s. `secret` is shown once and never
+ *  again. */
 HF_MUST_USE enum hf_err hf_enroll_token_create(struct hf_tx *tx,
                                                const struct hf_enroll_token *wanted,
                                                char secret[HF_SECRET_TEXT_MAX],
@@ -47,20 +48,21 @@ struct hf_enroll_use {
 };
 /**
  * Take one use of the token `secret` for `device` and its request, before the signer is asked.
- * HF_E_POLICY, always with the same sentence, when there is no such token in this account, or it is used up,
- * expired, revoked or for another device.
+ * HF_E_POLICY, always with the same sentence, when there is no such token in this account, or it is
+ * used up, expired, revoked or for another device.
  */
 HF_MUST_USE enum hf_err hf_enroll_token_redeem(struct hf_tx *tx, int64_t account_id,
                                                const char *secret, const char *device,
                                                const uint8_t csr_sha256[HF_SHA256_LEN],
                                                struct hf_enroll_use *out, struct hf_why *why);
-/** Would hf_enroll_token_redeem take it? Same errors, same sentence; changes nothing, for a reader's job. */
+/** Would hf_enroll_token_redeem take it? Same errors, same sentence; changes nothing, for a
+ *  reader's job. */
 HF_MUST_USE enum hf_err hf_enroll_token_check(struct hf_tx *tx, int64_t account_id,
                                               const char *secret, const char *device,
                                               const uint8_t csr_sha256[HF_SHA256_LEN],
                                               struct hf_why *why);
-/** The certificate that a use was answered with. HF_E_STATE if there is one already: then this one is not
- *  registered, because the transaction fails. */
+/** The certificate that a use was answered with. HF_E_STATE if there is one already: then this one
+ *  is not registered, because the transaction fails. */
 HF_MUST_USE enum hf_err hf_enroll_use_answer(struct hf_tx *tx, int64_t use_id,
                                              int64_t credential_id, struct hf_why *why);
 

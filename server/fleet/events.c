@@ -71,7 +71,7 @@ void hf_events_free(struct hf_events *events)
     free(events);
 }
 
-/* ---- what happens ---------------------------------------------------------------------------------- */
+/* ---- what happens ---------------------------------------------------------------------------- */
 
 static struct hf_event_note make_note_take(const char *kind, int64_t account_id, int64_t time_s,
                                            json_t *data)
@@ -171,7 +171,7 @@ void hf_events_add_take(struct hf_events *events, const char *kind, int64_t time
     hf_buf_free(&note.data);
 }
 
-/* ---- who watches ----------------------------------------------------------------------------------- */
+/* ---- who watches ----------------------------------------------------------------------------- */
 
 int64_t hf_events_resume(struct hf_events *events, const char *last_id)
 {

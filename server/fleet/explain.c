@@ -48,7 +48,7 @@ static struct when at(int64_t time_s)
     return when;
 }
 
-/* ---- may it connect? ---------------------------------------------------------------------------- */
+/* ---- may it connect? ------------------------------------------------------------------------- */
 
 static void check_certificate(const struct hf_explain_facts *f, struct hf_statement *s)
 {
@@ -150,7 +150,7 @@ static void check_clock(const struct hf_explain_facts *f, struct hf_statement *s
         state(s, HF_VERDICT_OK, "", "Its clock was %lld seconds %s the service's.", off_s, way);
 }
 
-/* ---- what does it do? --------------------------------------------------------------------------- */
+/* ---- what does it do? ------------------------------------------------------------------------ */
 
 /* Has the device the newest bundle that it can have? */
 static bool is_newest(const struct hf_explain_facts *f)
@@ -297,7 +297,7 @@ static void check_expiry(const struct hf_explain_facts *f, struct hf_statement *
               at(expiry_s).text);
 }
 
-/* ---- all of them -------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 void hf_explain(const struct hf_explain_facts *facts, struct hf_explanation *out)
 {

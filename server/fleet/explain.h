@@ -1,7 +1,7 @@
 /*
- * Why is a device not updated? Every cause that the service can see is checked in turn, from what the device
- * needs first (a certificate) to what it does last (use the newest bundle), and each check says in words what it
- * found and what to do. No I/O.
+ * Why is a device not updated? Every cause that the service can see is checked in turn, from what
+ * the device needs first (a certificate) to what it does last (use the newest bundle), and each
+ * check says in words what it found and what to do. No I/O.
  */
 #ifndef HF_FLEET_EXPLAIN_H
 #define HF_FLEET_EXPLAIN_H
@@ -36,7 +36,8 @@ struct hf_explain_facts {
     /* Its certificate: the newest that is ACTIVE, otherwise the newest; NULL: none. */
     const struct hf_credential *credential;
     bool has_report_key;
-    /* The newest report of the kind that device->state.result has; NULL: it is not kept any more. */
+    /* The newest report of the kind that device->state.result has; NULL: it is not kept any
+     * more. */
     const struct hf_report_row *result;
     int64_t
         published; /* newest version of its set and profile that is served; 0: none, -1: unknown */

@@ -29,7 +29,7 @@ struct hf_fleet {
     int64_t hour_tried_s; /* the same, before the commit */
 };
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static enum hf_err open_databases(struct hf_fleet *fleet, const char *path, struct hf_why *why)
 {
@@ -217,7 +217,7 @@ void hf_fleet_numbers(struct hf_fleet *fleet, struct hf_fleet_numbers *out)
     };
 }
 
-/* ---- the policy about SNI ------------------------------------------------------------------------ */
+/* ---- the policy about SNI -------------------------------------------------------------------- */
 
 struct sni_change {
     struct hf_job job; /* the first member */
@@ -256,7 +256,7 @@ enum hf_err hf_fleet_set_sni_optional(struct hf_fleet *fleet, bool is_optional, 
     return err;
 }
 
-/* ---- what is due --------------------------------------------------------------------------------- */
+/* ---- what is due ----------------------------------------------------------------------------- */
 
 static struct hf_fleet *fleet_of(struct hf_job *job)
 {
@@ -315,7 +315,7 @@ void hf_fleet_tick(struct hf_fleet *fleet)
         atomic_store(&fleet->is_ticking, false);
 }
 
-/* ---- backup and restore -------------------------------------------------------------------------- */
+/* ---- backup and restore ---------------------------------------------------------------------- */
 
 enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_why *why)
 {

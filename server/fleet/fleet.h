@@ -1,5 +1,6 @@
 /*
- * The store of the service: the database, its two threads, and what of it is in memory. holdfastd opens one.
+ * The store of the service: the database, its two threads, and what of it is in memory. holdfastd
+ * opens one.
  */
 #ifndef HF_FLEET_FLEET_H
 #define HF_FLEET_FLEET_H
@@ -20,8 +21,8 @@ struct hf_fleet_config {
 struct hf_fleet;
 
 /**
- * Open the database, bring its schema up to date, load registry and directory, and start both threads.
- * HF_E_BUSY while another holdfastd has it; otherwise as hf_db_connect and hf_db_migrate.
+ * Open the database, bring its schema up to date, load registry and directory, and start both
+ * threads. HF_E_BUSY while another holdfastd has it; otherwise as hf_db_connect and hf_db_migrate.
  */
 HF_MUST_USE enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet **out,
                                       struct hf_why *why);
@@ -30,15 +31,16 @@ void hf_fleet_close(struct hf_fleet *fleet);
 
 /** For as long as the fleet is open; from any thread. */
 const struct hf_registry *hf_fleet_registry(const struct hf_fleet *fleet);
-/** The directory that was loaded by hf_fleet_open, with a reference for the caller; newer ones come by
- *  `offer`. */
+/** The directory that was loaded by hf_fleet_open, with a reference for the caller; newer ones come
+ *  by `offer`. */
 struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet);
 
-/** What happens in it, and what else is added; for as long as the fleet is open. From any thread. */
+/** What happens in it, and what else is added; for as long as the fleet is open. From any
+ *  thread. */
 struct hf_events *hf_fleet_events(struct hf_fleet *fleet);
 
-/** Make the directory again with this policy (hf_directory_is_sni_optional), soon: HF_OK says that it is asked for.
- *  HF_E_BUSY, HF_E_MEMORY. From one thread. */
+/** Make the directory again with this policy (hf_directory_is_sni_optional), soon: HF_OK says that
+ *  it is asked for. HF_E_BUSY, HF_E_MEMORY. From one thread. */
 HF_MUST_USE enum hf_err hf_fleet_set_sni_optional(struct hf_fleet *fleet, bool is_optional,
                                                   struct hf_why *why);
 
@@ -67,20 +69,21 @@ HF_MUST_USE enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *jo
 HF_MUST_USE enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job,
                                       struct hf_why *why);
 
-/* For a thread of the caller's own, never a loop's: run `act` on the writer or the reader, as "holdfastd", and wait
- * for its end. Errors of hf_worker_submit and of `act`. */
+/* For a thread of the caller's own, never a loop's: run `act` on the writer or the reader, as
+ * "holdfastd", and wait for its end. Errors of hf_worker_submit and of `act`. */
 typedef enum hf_err hf_fleet_act(void *what, struct hf_tx *tx, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_fleet_write_wait(struct hf_fleet *fleet, hf_fleet_act *act, void *what,
                                             struct hf_why *why);
 HF_MUST_USE enum hf_err hf_fleet_read_wait(struct hf_fleet *fleet, hf_fleet_act *act, void *what,
                                            struct hf_why *why);
 
-/** What is due: old certificates become INACTIVE, old answers and reports are forgotten, the hour's counts are written. Call it every ten seconds; does
- *  not block, and does nothing while the last call is at work. One thread calls it. */
+/** What is due: old certificates become INACTIVE, old answers and reports are forgotten, the hour's
+ *  counts are written. Call it every ten seconds; does not block, and does nothing while the last
+ *  call is at work. One thread calls it. */
 void hf_fleet_tick(struct hf_fleet *fleet);
 
-/** Write a backup to the new file `to` (hf_db_backup), over a connection of its own: from any thread that may wait for
- *  the disk. */
+/** Write a backup to the new file `to` (hf_db_backup), over a connection of its own: from any
+ *  thread that may wait for the disk. */
 HF_MUST_USE enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_why *why);
 /** In a writer's job that runs_alone (restore.h). */
 HF_MUST_USE enum hf_err hf_fleet_restore_backup(struct hf_fleet *fleet, struct hf_tx *tx,
@@ -88,9 +91,10 @@ HF_MUST_USE enum hf_err hf_fleet_restore_backup(struct hf_fleet *fleet, struct h
                                                 struct hf_restored *out, struct hf_why *why);
 
 /*
- * The log lacks entries that the signer sealed: the database is an old copy. Then a certificate may be ACTIVE here that
- * was revoked, and a token unused that was used. Devices that are known connect as before, since a whole fleet that
- * is shut out is worse than one device that fetches public files; but nothing new is let in. From any thread.
+ * The log lacks entries that the signer sealed: the database is an old copy. Then a certificate may
+ * be ACTIVE here that was revoked, and a token unused that was used. Devices that are known connect
+ * as before, since a whole fleet that is shut out is worse than one device that fetches public
+ * files; but nothing new is let in. From any thread.
  */
 void hf_fleet_set_behind(struct hf_fleet *fleet, bool is_behind);
 bool hf_fleet_is_behind(const struct hf_fleet *fleet);

@@ -25,36 +25,41 @@
 
 #define HF_FLEET_LAST_USE_S 3600 /* a token's last use is written at most so often */
 
-/* Idempotency: an operator's script repeats within minutes; a day is what comparable services keep. */
+/* Idempotency: an operator's script repeats within minutes; a day is what comparable services
+ * keep. */
 #define HF_FLEET_IDEMPOTENCY_KEY_MAX 128u
 #define HF_FLEET_IDEMPOTENCY_LIFE_S 86400
 #define HF_FLEET_ANSWER_MAX (64u * 1024u)
 
-/* Rotation: from the first request with the new certificate to the end of the old one. A device that
- * rolls back to a saved state within a day still connects. */
+/* Rotation: from the first request with the new certificate to the end of the old one. A device
+ * that rolls back to a saved state within a day still connects. */
 #define HF_FLEET_RETIRE_AFTER_S 86400
 #define HF_FLEET_RETIRE_AT_ONCE 500u /* in one transaction; the rest a moment later */
 
-/* Certificates that an attacker could ask for without end. A claim certificate enrols a device each half a minute: 2,880 a
- * day, so one alone does not use up the day's quota of its CA ([signer] issue_per_day_per_ca, 5,000 unless configured).
- * A factory that is quicker has a claim certificate for each line. */
+/* Certificates that an attacker could ask for without end. A claim certificate enrols a device each
+ * half a minute: 2,880 a day, so one alone does not use up the day's quota of its CA ([signer]
+ * issue_per_day_per_ca, 5,000 unless configured). A factory that is quicker has a claim certificate
+ * for each line. */
 #define HF_FLEET_ISSUE_WINDOW_S 3600
 #define HF_FLEET_CLAIM_USES_MAX 120
 
-/* Reports. The history of a device: two years of ten updates a year, with all that goes wrong. A device that
- * makes up reports writes over its own. */
+/* Reports. The history of a device: two years of ten updates a year, with all that goes wrong. A
+ * device that makes up reports writes over its own. */
 #define HF_FLEET_REPORTS_PER_DEVICE_MAX 500
 #define HF_FLEET_REPORT_KEEP_S                                                                     \
     (180 * 86400LL)                   /* the history, unless the configuration says otherwise */
 #define HF_FLEET_UNVERIFIED_MAX 10000 /* unverified reports of an account, likewise */
 #define HF_FLEET_SERIES_KEEP_S (3 * 366 * 86400LL) /* a few rows an hour */
-/* Of an account, should a device make up versions: of those that are used, and of the reports about them, each. */
+/* Of an account, should a device make up versions: of those that are used, and of the reports about
+ * them, each. */
 #define HF_FLEET_SERIES_PER_HOUR_MAX 1000
 #define HF_FLEET_PURGE_AT_ONCE 1000 /* rows in one transaction; the rest a moment later */
 
-/* What is said of a device. It reports at least once a day, so three days without a report are no delay. */
+/* What is said of a device. It reports at least once a day, so three days without a report are no
+ * delay. */
 #define HF_EXPLAIN_SILENT_S (3 * 86400LL)
-/* Beyond an hour, certificates and timestamps that are fresh look as if they came from the future. */
+/* Beyond an hour, certificates and timestamps that are fresh look as if they came from the
+ * future. */
 #define HF_EXPLAIN_CLOCK_WRONG_S 3600LL
 #define HF_EXPLAIN_CERTIFICATE_ENDS_S (30 * 86400LL) /* as the audit does */
 #define HF_EXPLAIN_ANCHOR_ENDS_S (90 * 86400LL)      /* a quarter: a fleet takes weeks to follow */
@@ -65,13 +70,16 @@
 #define HF_READINESS_LISTED_MAX                                                                    \
     1000u /* anchors of an account, those that end first: some bundles */
 
-/* Events that are kept for those who were away for a moment, in number and in bytes of text: an update of 5,000 devices has
- * three each, and a watcher connects again within seconds. What is older is in the lists of the API. */
+/* Events that are kept for those who were away for a moment, in number and in bytes of text: an
+ * update of 5,000 devices has three each, and a watcher connects again within seconds. What is
+ * older is in the lists of the API. */
 #define HF_EVENTS_KEPT_MAX 16384u
 #define HF_EVENTS_BYTES_MAX (8u * 1024u * 1024u)
-/* One as it is sent: the sentence of a finding or report has 500 bytes, six times that if each is escaped. */
+/* One as it is sent: the sentence of a finding or report has 500 bytes, six times that if each is
+ * escaped. */
 #define HF_EVENT_BYTES_MAX 4096u
-/* Entries that one look at the ring goes through: some microseconds, in which the writer may wait. */
+/* Entries that one look at the ring goes through: some microseconds, in which the writer may
+ * wait. */
 #define HF_EVENTS_LOOK_MAX 1024u
 #define HF_EVENTS_LISTENERS_MAX 4u /* loops of operators: of the socket, and of TLS */
 
@@ -80,7 +88,8 @@
 
 /* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
 #define HF_FLEET_QUEUE_MAX 8192u
-/* Of these for reports. The rest is for operators, who must be able to shut out the devices that fill it. */
+/* Of these for reports. The rest is for operators, who must be able to shut out the devices that
+ * fill it. */
 #define HF_FLEET_QUEUE_REPORTS_MAX 6144u
 /* Jobs of one transaction: larger batches gain little, and all of them wait for the last one. */
 #define HF_FLEET_BATCH_MAX 1000u

@@ -10,7 +10,7 @@
 
 #define PAGE 1000 /* accounts and CAs read at once */
 
-/* ---- the directory ------------------------------------------------------------------------------- */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 struct filling {
     struct hf_directory *directory;
@@ -85,7 +85,7 @@ static enum hf_err load_directory(struct hf_db *db, struct hf_directory *before,
     return err;
 }
 
-/* ---- the registry -------------------------------------------------------------------------------- */
+/* ---- the registry ---------------------------------------------------------------------------- */
 
 static enum hf_err add_credential(void *ctx, const void *data, struct hf_why *why)
 {
@@ -126,7 +126,7 @@ void hf_live_free(struct hf_live *live)
     live->registry = NULL;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static enum hf_err prepare(void *ctx, struct hf_db *db, const struct hf_effects *effects,
                            struct hf_why *why)
@@ -166,7 +166,8 @@ static void apply(void *ctx, const struct hf_effects *effects)
         const struct hf_effect *effect = &effects->list[i];
         if (effect->kind == HF_EFFECT_CREDENTIAL_GONE)
             (void)hf_registry_remove(live->registry, effect->sha256, effect->credential.account);
-        /* There is room: `prepare` made it. A registry that is behind the database must not go on. */
+        /* There is room: `prepare` made it. A registry that is behind the database must not go
+         * on. */
         if (effect->kind == HF_EFFECT_CREDENTIAL &&
             hf_registry_set(live->registry, effect->sha256, &effect->credential, &why) != HF_OK) {
             hf_service_log(HF_LOG_ERROR, "the registry cannot follow the database: %s", why.text);

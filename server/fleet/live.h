@@ -1,6 +1,6 @@
 /*
- * The store's side of the registry and the directory: loaded from the database at the start, and kept up to
- * date by the writer (effects.h).
+ * The store's side of the registry and the directory: loaded from the database at the start, and
+ * kept up to date by the writer (effects.h).
  */
 #ifndef HF_FLEET_LIVE_H
 #define HF_FLEET_LIVE_H
@@ -14,7 +14,8 @@ struct hf_live {
     struct hf_registry *registry; /* for all threads, for as long as the live does */
     struct hf_directory *directory;
     bool is_sni_optional; /* the writer's, once it runs */
-    /* A new directory, for the loops; borrowed for the call, on the writer's thread. May be NULL. */
+    /* A new directory, for the loops; borrowed for the call, on the writer's thread. May be
+     * NULL. */
     void (*offer)(void *ctx, struct hf_directory *directory);
     void *offer_ctx;
     struct hf_events *events;          /* borrowed; NULL: none */

@@ -1,5 +1,5 @@
-/* The rules for names and texts, the same for every way in; those of server names are hf_sni_normalize
- * (server/identity/directory.h). No I/O. HF_E_ARGUMENT with the sentence. */
+/* The rules for names and texts, the same for every way in; those of server names are
+ * hf_sni_normalize (server/identity/directory.h). No I/O. HF_E_ARGUMENT with the sentence. */
 #ifndef HF_FLEET_NAMES_H
 #define HF_FLEET_NAMES_H
 
@@ -21,7 +21,8 @@ HF_MUST_USE enum hf_err hf_name_check_group(const char *name, struct hf_why *why
 HF_MUST_USE enum hf_err hf_name_check_token(const char *name, struct hf_why *why);
 /** 1 to HF_FLEET_IDEMPOTENCY_KEY_MAX printable ASCII characters. */
 HF_MUST_USE enum hf_err hf_name_check_idempotency_key(const char *key, struct hf_why *why);
-/** At most `max` bytes of UTF-8 without control characters; `what` names it ("reason"). May be empty. */
+/** At most `max` bytes of UTF-8 without control characters; `what` names it ("reason"). May be
+ *  empty. */
 HF_MUST_USE enum hf_err hf_name_check_text(const char *what, const char *text, size_t max,
                                            struct hf_why *why);
 

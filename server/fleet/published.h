@@ -1,6 +1,7 @@
 /*
- * Which bundles the served repository publishes, and which anchors are in them: what the fleet is compared with. Made
- * once for each edition of the repository, immutable from then on, and shared by threads. No I/O.
+ * Which bundles the served repository publishes, and which anchors are in them: what the fleet is
+ * compared with. Made once for each edition of the repository, immutable from then on, and shared
+ * by threads. No I/O.
  */
 #ifndef HF_FLEET_PUBLISHED_H
 #define HF_FLEET_PUBLISHED_H
@@ -50,13 +51,15 @@ struct hf_published *hf_published_new(size_t room);
 /** The anchors of a bundle whose other members are there. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_published_set_anchors(struct hf_published_bundle *bundle,
                                                  const struct hf_bundle *from);
-/** Sort, mark the newest ones, and give an anchor the same end in all versions: after the last one was added. */
+/** Sort, mark the newest ones, and give an anchor the same end in all versions: after the last one
+ *  was added. */
 void hf_published_sort(struct hf_published *published);
 struct hf_published *hf_published_ref(struct hf_published *published);
 /** The last one frees, with what the bundles own. NULL is fine. From any thread. */
 void hf_published_unref(struct hf_published *published);
 
-/** The newest bundle of that set and profile; NULL if there is none, and for `published` NULL. Older ones follow it. */
+/** The newest bundle of that set and profile; NULL if there is none, and for `published` NULL.
+ *  Older ones follow it. */
 const struct hf_published_bundle *hf_published_find(const struct hf_published *published,
                                                     const char *set, const char *profile);
 /** One version; NULL as above. */

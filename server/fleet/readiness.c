@@ -34,7 +34,7 @@ const char *hf_readiness_advice(enum hf_readiness_verdict verdict)
     return verdicts[verdict].advice;
 }
 
-/* ---- counting ----------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 /* A version in a census, beside what is published. */
 struct held {
@@ -80,7 +80,8 @@ static enum hf_err match(const struct hf_published *published, const struct hf_c
     return HF_OK;
 }
 
-/* Devices of the anchor's set and profile on one day, by whether their version has a successor of it. */
+/* Devices of the anchor's set and profile on one day, by whether their version has a successor of
+ * it. */
 struct share {
     int64_t holding, lacking;
 };
@@ -100,8 +101,9 @@ static struct share share_of(const struct day *day, const struct hf_readiness *r
     return share;
 }
 
-/* When no device lacks a successor any more: a line from the oldest census, or from the last one in which no device held one,
- * to the newest. Two censuses within a day say too little. 0: no forecast. */
+/* When no device lacks a successor any more: a line from the oldest census, or from the last one in
+ * which no device held one, to the newest. Two censuses within a day say too little. 0: no
+ * forecast. */
 static int64_t forecast(const struct days *days, const struct hf_readiness *r)
 {
     const struct day *now = &days->days[days->n - 1], *then = now;
@@ -132,7 +134,7 @@ static enum hf_readiness_verdict judge(const struct hf_readiness *r)
     return r->ready_s <= end_s ? HF_READINESS_IN_TIME : HF_READINESS_LATE;
 }
 
-/* ---- which anchors ------------------------------------------------------------------------------ */
+/* ---- which anchors --------------------------------------------------------------------------- */
 
 /* An anchor as one bundle has it. */
 struct listed {
@@ -156,7 +158,8 @@ static bool is_same(const struct listed *a, const struct listed *b)
            memcmp(a->anchor->sha256, b->anchor->sha256, HF_SHA256_LEN) == 0;
 }
 
-/* The same anchor in the versions of a set and profile stands together, the newest version first. */
+/* The same anchor in the versions of a set and profile stands together, the newest version
+ * first. */
 static int compare_listed(const void *left, const void *right)
 {
     const struct listed *a = left, *b = right;
@@ -184,7 +187,8 @@ static size_t list_anchors(const struct hf_published *published, const struct da
     return n;
 }
 
-/* One entry for each anchor that is in a version that devices hold, with the dates of the newest version that has it. */
+/* One entry for each anchor that is in a version that devices hold, with the dates of the newest
+ * version that has it. */
 static size_t join(const struct listed *listed, size_t n, struct hf_readiness *out)
 {
     size_t found = 0;
@@ -249,9 +253,10 @@ out:
     return err;
 }
 
-/* ---- in words ----------------------------------------------------------------------------------- */
+/* ---- in words -------------------------------------------------------------------------------- */
 
-/* Two digits of a large number: a finding whose sentence changes is delivered again, and not for each device. */
+/* Two digits of a large number: a finding whose sentence changes is delivered again, and not for
+ * each device. */
 struct count {
     char text[32];
 };

@@ -1,11 +1,12 @@
 /*
- * By which day does the fleet hold a successor of each root? For each anchor of a version that devices hold, how many of
- * them hold a version with a successor, and when all will at the pace of the last days. A successor is an anchor with
- * another key that ends later. A function of what is published and of censuses. No I/O.
+ * By which day does the fleet hold a successor of each root? For each anchor of a version that
+ * devices hold, how many of them hold a version with a successor, and when all will at the pace of
+ * the last days. A successor is an anchor with another key that ends later. A function of what is
+ * published and of censuses. No I/O.
  *
- * The anchor ends at its notAfter or at a signed date of distrust or removal, whichever comes first, as the newest
- * published version that has it says. Which root an endpoint needs is known to devices only: their preflight sees to
- * it that an update does not cut them off.
+ * The anchor ends at its notAfter or at a signed date of distrust or removal, whichever comes
+ * first, as the newest published version that has it says. Which root an endpoint needs is known to
+ * devices only: their preflight sees to it that an update does not cut them off.
  */
 #ifndef HF_FLEET_READINESS_H
 #define HF_FLEET_READINESS_H
@@ -35,8 +36,9 @@ struct hf_readiness {
     enum hf_readiness_verdict verdict;
 };
 
-/** `out` (the caller frees it) has `*n` entries, those that end first, HF_READINESS_LISTED_MAX at most. The newest of
- *  `days` is what devices hold now; without days there is nothing. HF_E_MEMORY. */
+/** `out` (the caller frees it) has `*n` entries, those that end first, HF_READINESS_LISTED_MAX at
+ *  most. The newest of `days` is what devices hold now; without days there is nothing.
+ *  HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_readiness_of(const struct hf_published *published,
                                         const struct hf_census_days *days,
                                         struct hf_readiness **out, size_t *n, struct hf_why *why);

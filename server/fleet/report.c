@@ -15,7 +15,7 @@
 
 _Static_assert(WINDOW == 8 * sizeof((struct hf_device_state *)0)->seen, "a bit for each");
 
-/* ---- which are new ------------------------------------------------------------------------------ */
+/* ---- which are new --------------------------------------------------------------------------- */
 
 static void hash_text(crypto_generichash_state *state, const char *text)
 {
@@ -103,8 +103,8 @@ static void remember(struct hf_device_state *s, const struct hf_report *report)
     recent_of(report, s->recent[report->seq % WINDOW]);
 }
 
-/* A report keeps its content under its number. If a number that was taken comes with another content, two devices count
- * on from one state. */
+/* A report keeps its content under its number. If a number that was taken comes with another
+ * content, two devices count on from one state. */
 static bool contradicts(const struct hf_device_state *s, const struct hf_report *reports, size_t n)
 {
     uint8_t recent[2];
@@ -128,8 +128,9 @@ static int64_t highest_of(const struct hf_report *reports, size_t n)
     return highest;
 }
 
-/* Whose reports are these? An attacker who sends recorded reports again must not make the device look cloned:
- * they have the content that they had, and those of an earlier installation say nothing new. */
+/* Whose reports are these? An attacker who sends recorded reports again must not make the device
+ * look cloned: they have the content that they had, and those of an earlier installation say
+ * nothing new. */
 static enum installation judge(struct hf_device_state *s, const struct hf_report_sender *sender,
                                const struct hf_report *reports, size_t n)
 {
@@ -155,7 +156,7 @@ static enum installation judge(struct hf_device_state *s, const struct hf_report
     return CONFLICT;
 }
 
-/* ---- what they say ------------------------------------------------------------------------------ */
+/* ---- what they say --------------------------------------------------------------------------- */
 
 /* The bundle that the device uses after this; -1: the report does not say. */
 static int64_t active_after(const struct hf_report *report)
@@ -179,14 +180,16 @@ static int64_t active_after(const struct hf_report *report)
     return -1;
 }
 
-/* The bundle that the report is about; -1: none. A device that rolls back is back at the one before. */
+/* The bundle that the report is about; -1: none. A device that rolls back is back at the one
+ * before. */
 static int64_t subject_of(const struct hf_report *report)
 {
     return report->kind == HF_REPORT_ROLLED_BACK ? report->from : report->to;
 }
 
-/* Has the device checked without the failure that it reported last? A rollback stays its result: it does not take that
- * bundle again. So does what became of a version that it still lacks: it may only wait for its turn. */
+/* Has the device checked without the failure that it reported last? A rollback stays its result: it
+ * does not take that bundle again. So does what became of a version that it still lacks: it may
+ * only wait for its turn. */
 static bool ends_failure(const struct hf_device_state *s, const struct hf_report *report)
 {
     const bool is_without = strcmp(s->set, report->set) == 0 &&
@@ -197,8 +200,8 @@ static bool ends_failure(const struct hf_device_state *s, const struct hf_report
             strcmp(s->result, "held") == 0);
 }
 
-/* Does the device only wait with a bundle that it failed with before? A rollout that was paused because of that goes on
- * counting it. */
+/* Does the device only wait with a bundle that it failed with before? A rollout that was paused
+ * because of that goes on counting it. */
 static bool is_wait_after_failure(const struct hf_device_state *s, const struct hf_report *report)
 {
     return report->kind == HF_REPORT_HELD && strcmp(s->set, report->set) == 0 &&
@@ -307,7 +310,7 @@ static enum hf_err take_one(struct hf_tx *tx, struct hf_device_state *s,
                          hf_report_kind_name(report->kind), why);
 }
 
-/* ---- a request ---------------------------------------------------------------------------------- */
+/* ---- a request ------------------------------------------------------------------------------- */
 
 static enum hf_err check_one_device(const struct hf_report *reports, size_t n, struct hf_why *why)
 {

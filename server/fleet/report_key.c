@@ -70,7 +70,7 @@ enum hf_err hf_report_key_find(struct hf_db *db, int64_t device_id, struct hf_re
                     why);
 }
 
-/* ---- changes ------------------------------------------------------------------------------------ */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static struct hf_registered registered(const struct hf_report_key *row)
 {
@@ -181,7 +181,7 @@ enum hf_err hf_report_key_revoke(struct hf_tx *tx, const struct hf_device *devic
     return log_key(tx, "report-key.revoke", device, row.public_key, why);
 }
 
-/* ---- for the registry --------------------------------------------------------------------------- */
+/* ---- for the registry ------------------------------------------------------------------------ */
 
 struct listing {
     hf_db_each *each;

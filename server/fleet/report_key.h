@@ -1,7 +1,8 @@
 /*
- * The Ed25519 keys with which devices sign reports that come without a client certificate. An operator registers
- * them. A device has one key that is good; a key that was replaced or revoked is never good again. Good ones are in
- * the registry beside the certificates, so that a loop knows them without a look at the database.
+ * The Ed25519 keys with which devices sign reports that come without a client certificate. An
+ * operator registers them. A device has one key that is good; a key that was replaced or revoked is
+ * never good again. Good ones are in the registry beside the certificates, so that a loop knows
+ * them without a look at the database.
  */
 #ifndef HF_FLEET_REPORT_KEY_H
 #define HF_FLEET_REPORT_KEY_H
@@ -25,9 +26,9 @@ struct hf_report_key {
 void hf_report_key_hash(const uint8_t public_key[HF_REPORT_KEY_LEN], uint8_t out[HF_SHA256_LEN]);
 
 /**
- * Register the key of a device in place of the one that it has, if any. The same key again changes nothing.
- * HF_E_ARGUMENT for bytes that are no key; HF_E_STATE for one that another device of the account has, or that
- * was revoked.
+ * Register the key of a device in place of the one that it has, if any. The same key again changes
+ * nothing. HF_E_ARGUMENT for bytes that are no key; HF_E_STATE for one that another device of the
+ * account has, or that was revoked.
  */
 HF_MUST_USE enum hf_err hf_report_key_register(struct hf_tx *tx, const struct hf_device *device,
                                                const uint8_t public_key[HF_REPORT_KEY_LEN],

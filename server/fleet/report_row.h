@@ -10,8 +10,8 @@ extern const struct hf_sql hf_report_row_sql[];
 struct hf_report_row {
     int64_t number; /* within the device or, unverified, within the account */
     int64_t received_s;
-    /* As it came, but for what belongs to the request, and groups; device, installation and number of unverified
-     * ones only. */
+    /* As it came, but for what belongs to the request, and groups; device, installation and number
+     * of unverified ones only. */
     struct hf_report report;
 };
 
@@ -19,8 +19,8 @@ struct hf_report_row {
  *  HF_FLEET_REPORTS_PER_DEVICE_MAX. */
 HF_MUST_USE enum hf_err hf_report_row_add(struct hf_tx *tx, int64_t device_id, int64_t number,
                                           const struct hf_report *report, struct hf_why *why);
-/** Add one of an account, and forget what is older than its newest `max`. *is_new is false, and nothing
- *  has changed, if it is there already. */
+/** Add one of an account, and forget what is older than its newest `max`. *is_new is false, and
+ *  nothing has changed, if it is there already. */
 HF_MUST_USE enum hf_err hf_report_row_add_unverified(struct hf_tx *tx, int64_t account_id,
                                                      int64_t max, const struct hf_report *report,
                                                      bool *is_new, struct hf_why *why);

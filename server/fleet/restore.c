@@ -79,7 +79,7 @@ const struct hf_sql hf_restore_sql[] = {
     {0},
 };
 
-/* ---- what protects the fleet stays --------------------------------------------------------------- */
+/* ---- what protects the fleet stays ----------------------------------------------------------- */
 
 struct carry {
     struct hf_db *from; /* the database as it is */
@@ -87,7 +87,8 @@ struct carry {
     struct hf_restored *restored;
 };
 
-/* Run `change` on the copy for each row that `list` gives, with the parameters that `take` makes of it. */
+/* Run `change` on the copy for each row that `list` gives, with the parameters that `take` makes of
+ * it. */
 static enum hf_err for_each(struct carry *carry, int list,
                             enum hf_err (*change)(struct carry *carry, const struct hf_rows *row,
                                                   struct hf_why *why),
@@ -238,7 +239,7 @@ static enum hf_err carry_over(const struct hf_tx *tx, struct hf_db *copy, const 
     return err;
 }
 
-/* ---- registry and directory ---------------------------------------------------------------------- */
+/* ---- registry and directory ------------------------------------------------------------------ */
 
 struct difference {
     struct hf_db *from, *copy;
@@ -301,7 +302,7 @@ static enum hf_err note_difference(struct hf_tx *tx, struct hf_db *copy,
     return hf_effects_add(tx->effects, &(struct hf_effect){.kind = HF_EFFECT_DIRECTORY}, why);
 }
 
-/* ---- the restore --------------------------------------------------------------------------------- */
+/* ---- the restore ----------------------------------------------------------------------------- */
 
 /* A copy beside the database, complete, checked, and of today's schema. */
 static enum hf_err make_copy(const char *backup, const char *path, struct hf_db **out,

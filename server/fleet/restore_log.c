@@ -25,7 +25,7 @@ const struct hf_sql hf_restore_log_sql[] = {
     {0},
 };
 
-/* ---- entries and seals of the copy ----------------------------------------------------------------- */
+/* ---- entries and seals of the copy ----------------------------------------------------------- */
 
 static enum hf_err insert_entry(struct hf_db *to, const struct hf_audit_entry *entry,
                                 int64_t account, struct hf_why *why)
@@ -139,7 +139,7 @@ static enum hf_err take_copy(struct hf_restore_log *log, const char *path,
     return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", path);
 }
 
-/* ---- entries and seals of the database as it is ---------------------------------------------------- */
+/* ---- entries and seals of the database as it is ---------------------------------------------- */
 
 struct carry {
     struct hf_restore_log *log;

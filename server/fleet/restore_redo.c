@@ -84,8 +84,8 @@ static const char *text_of(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
-/* A certificate is set to the status that the log says. An offer to another account has to be made again, and one
- * that was accepted is not moved: both are INACTIVE here. */
+/* A certificate is set to the status that the log says. An offer to another account has to be made
+ * again, and one that was accepted is not moved: both are INACTIVE here. */
 static enum hf_err redo_credential(struct hf_restore_log *log, const struct said *said,
                                    struct hf_why *why)
 {

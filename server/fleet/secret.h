@@ -1,4 +1,5 @@
-/* The text of tokens: 256 bits of chance behind a prefix that says what it is. Only the hash is stored. */
+/* The text of tokens: 256 bits of chance behind a prefix that says what it is. Only the hash is
+ * stored. */
 #ifndef HF_FLEET_SECRET_H
 #define HF_FLEET_SECRET_H
 

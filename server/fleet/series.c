@@ -72,7 +72,8 @@ enum hf_err hf_series_add(struct hf_tx *tx, int64_t account_id, const char *set,
     const struct hf_param of_what = hf_p_text("what", what);
     int64_t n = 0;
 
-    /* Each report comes here. To ask first is cheaper than RETURNING, for which SQLite makes a table. */
+    /* Each report comes here. To ask first is cheaper than RETURNING, for which SQLite makes a
+     * table. */
     enum hf_err err = hf_db_get_int(tx->db, &hf_series_sql[FIND],
                                     HF_PARAMS(account, hour, of_set, of_version, of_what), &n, why);
     if (err == HF_OK)

@@ -1,6 +1,6 @@
 /*
- * Counts of the fleet: how many devices use each version now, kept up by report.c, and the same hour by hour with the
- * reports of each kind. Only of devices that have proved who they are.
+ * Counts of the fleet: how many devices use each version now, kept up by report.c, and the same
+ * hour by hour with the reports of each kind. Only of devices that have proved who they are.
  */
 #ifndef HF_FLEET_SERIES_H
 #define HF_FLEET_SERIES_H

@@ -1,6 +1,6 @@
 /*
- * What the signer signed, in the audit log: an entry for each signature, taken over by its number at the signer, so that
- * none is missing and none is there twice.
+ * What the signer signed, in the audit log: an entry for each signature, taken over by its number
+ * at the signer, so that none is missing and none is there twice.
  */
 #ifndef HF_FLEET_SIGNATURE_H
 #define HF_FLEET_SIGNATURE_H
@@ -18,8 +18,9 @@ HF_MUST_USE enum hf_err hf_signature_last(struct hf_db *db, int64_t *out, struct
 HF_MUST_USE enum hf_err hf_signature_set_last(struct hf_db *db, int64_t last, struct hf_why *why);
 
 /**
- * Enter what the signer's verb `signatures` answered: objects with "id", "time", "kind", "subject" and "sha256",
- * by number. Those up to the last one are skipped. HF_E_FORMAT for what is no such list.
+ * Enter what the signer's verb `signatures` answered: objects with "id", "time", "kind", "subject"
+ * and "sha256", by number. Those up to the last one are skipped. HF_E_FORMAT for what is no such
+ * list.
  */
 HF_MUST_USE enum hf_err hf_signature_log(struct hf_tx *tx, const json_t *signatures,
                                          struct hf_why *why);

@@ -1,7 +1,8 @@
 /*
- * The fleet of an account in numbers. Which versions are in use is counted by the writer (series.h); outcomes and
- * silence are counted in an index of device_state that holds all that is asked for; certificates are counted in the
- * registry. So the answer reads no row of a device, and takes a fraction of a second for a million of them.
+ * The fleet of an account in numbers. Which versions are in use is counted by the writer
+ * (series.h); outcomes and silence are counted in an index of device_state that holds all that is
+ * asked for; certificates are counted in the registry. So the answer reads no row of a device, and
+ * takes a fraction of a second for a million of them.
  */
 #ifndef HF_FLEET_SUMMARY_H
 #define HF_FLEET_SUMMARY_H
@@ -11,8 +12,8 @@
 
 extern const struct hf_sql hf_summary_sql[];
 
-/* Devices by their last result. Kinds that this service does not know are HF_REPORT_OTHER together, so the answer stays
- * short whatever devices make up. */
+/* Devices by their last result. Kinds that this service does not know are HF_REPORT_OTHER together,
+ * so the answer stays short whatever devices make up. */
 struct hf_result_counts {
     int64_t none;
     int64_t of[HF_REPORT_KIND_COUNT];
@@ -43,8 +44,8 @@ HF_MUST_USE enum hf_err hf_summary_versions(struct hf_db *db, int64_t account_id
 HF_MUST_USE enum hf_err hf_summary_version(struct hf_db *db, int64_t account_id, const char *set,
                                            int64_t version, int64_t *out, struct hf_why *why);
 
-/** The same hour by hour, from `from` (all four of hour, set, version and what; not itself) until before
- *  `until_s`; `set` and `what` NULL: all. */
+/** The same hour by hour, from `from` (all four of hour, set, version and what; not itself) until
+ *  before `until_s`; `set` and `what` NULL: all. */
 struct hf_series_filter {
     const struct hf_version_count *from;
     int64_t until_s;

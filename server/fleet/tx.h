@@ -1,6 +1,6 @@
 /*
- * One act in the store: what every function that changes it is given. The writer makes one for each job
- * (writer.h) in a savepoint, so an act that fails changes nothing.
+ * One act in the store: what every function that changes it is given. The writer makes one for each
+ * job (writer.h) in a savepoint, so an act that fails changes nothing.
  *
  * Errors of the families, and what the API makes of them:
  *

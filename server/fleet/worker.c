@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- a loop's side ------------------------------------------------------------------------------- */
+/* ---- a loop's side --------------------------------------------------------------------------- */
 
 static void close_if_empty(struct hf_mailbox *mailbox)
 {
@@ -70,8 +70,8 @@ static struct hf_job *take_first(struct hf_job_list *batch)
     return job;
 }
 
-/* The first of the batch, with those behind it that have the same home: it is woken once for all of them. Its handle
- * is open, as its mailbox waits for these jobs. */
+/* The first of the batch, with those behind it that have the same home: it is woken once for all of
+ * them. Its handle is open, as its mailbox waits for these jobs. */
 static void send_home(struct hf_job_list *batch)
 {
     struct hf_mailbox *home = STAILQ_FIRST(batch)->home;
@@ -93,7 +93,7 @@ static void send_home(struct hf_job_list *batch)
     uv_mutex_unlock(&home->mutex);
 }
 
-/* ---- the worker ---------------------------------------------------------------------------------- */
+/* ---- the worker ------------------------------------------------------------------------------ */
 
 /* False at the end: nothing is queued, and nothing will be. */
 static bool take_batch(struct hf_worker *worker, struct hf_job_list *batch)

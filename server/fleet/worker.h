@@ -1,6 +1,7 @@
 /*
- * A thread that does what a loop must not wait for: the database, the signer. A loop submits a job; the
- * worker runs it among others; its end comes back to the loop's own thread through the loop's mailbox.
+ * A thread that does what a loop must not wait for: the database, the signer. A loop submits a job;
+ * the worker runs it among others; its end comes back to the loop's own thread through the loop's
+ * mailbox.
  *
  *     struct change { struct hf_job job; int64_t id; … };    the job is the first member
  *
@@ -18,8 +19,8 @@
 #include <uv.h>
 
 struct hf_job {
-    /* On the worker's thread. The writer may run it a second time, when the transaction of the first time
-     * failed: so it leaves its input as it is. */
+    /* On the worker's thread. The writer may run it a second time, when the transaction of the
+     * first time failed: so it leaves its input as it is. */
     enum hf_err (*act)(struct hf_job *job, struct hf_tx *tx, struct hf_why *why);
     /* On the thread of `home`; the job is the caller's again, who may free it. */
     void (*done)(struct hf_job *job);
@@ -51,13 +52,13 @@ HF_MUST_USE enum hf_err hf_mailbox_init(struct hf_mailbox *mailbox, uv_loop_t *l
                                         struct hf_why *why);
 /** That of a loop; NULL if it has none. */
 struct hf_mailbox *hf_mailbox_of(const uv_loop_t *loop);
-/** Close its handle once every job is back: the loop goes on until then, and the workers must run. From any
- *  thread; right after the loop is told to stop. */
+/** Close its handle once every job is back: the loop goes on until then, and the workers must run.
+ *  From any thread; right after the loop is told to stop. */
 void hf_mailbox_close(struct hf_mailbox *mailbox);
 /** After the loop has ended. */
 void hf_mailbox_free(struct hf_mailbox *mailbox);
 
-/* ---- the worker ---------------------------------------------------------------------------------- */
+/* ---- the worker ------------------------------------------------------------------------------ */
 
 struct hf_worker_config {
     const char *name; /* of the thread, at most 15 characters */
@@ -81,9 +82,9 @@ struct hf_worker {
 
 HF_MUST_USE enum hf_err hf_worker_start(struct hf_worker *worker,
                                         const struct hf_worker_config *config, struct hf_why *why);
-/** From the thread of the job's home. On HF_OK the job is the worker's: without a home it may be done, and freed,
- *  before this returns. HF_E_BUSY: the queue is full, or the worker or the home stops; then
- *  `done` is not called, and the answer is 503. */
+/** From the thread of the job's home. On HF_OK the job is the worker's: without a home it may be
+ *  done, and freed, before this returns. HF_E_BUSY: the queue is full, or the worker or the home
+ *  stops; then `done` is not called, and the answer is 503. */
 HF_MUST_USE enum hf_err hf_worker_submit(struct hf_worker *worker, struct hf_job *job,
                                          struct hf_why *why);
 /** Jobs that wait. From any thread. */

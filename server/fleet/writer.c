@@ -25,8 +25,8 @@ static enum hf_err act_in_savepoint(struct hf_writer *writer, struct hf_job *job
     return err;
 }
 
-/* False if it failed and something of it is left in the transaction, of which nothing may be committed then, or if it
- * has no transaction any more. */
+/* False if it failed and something of it is left in the transaction, of which nothing may be
+ * committed then, or if it has no transaction any more. */
 static bool run_job(struct hf_writer *writer, struct hf_job *job)
 {
     const struct hf_effects_mark mark = hf_effects_mark(&writer->effects);
@@ -60,7 +60,8 @@ static enum hf_err commit(struct hf_writer *writer, struct hf_why *why)
     return err;
 }
 
-/* From `first` up to `end` (NULL: the last one), in one transaction. On failure none of them counts. */
+/* From `first` up to `end` (NULL: the last one), in one transaction. On failure none of them
+ * counts. */
 static enum hf_err run_together(struct hf_writer *writer, struct hf_job *first,
                                 const struct hf_job *end, struct hf_why *why)
 {

@@ -47,8 +47,8 @@ struct hf_access_log {
     struct text *writing; /* the writer's */
 };
 
-/* Opening never waits, also for the reader of a named pipe. Opened for reading, too, a pipe needs no
- * other reader and survives one that restarts (fifo(7)). -1 with errno. */
+/* Opening never waits, also for the reader of a named pipe. Opened for reading, too, a pipe needs
+ * no other reader and survives one that restarts (fifo(7)). -1 with errno. */
 static int open_path(const char *path)
 {
     struct stat st;
@@ -71,8 +71,8 @@ static enum hf_err fail_open(const char *path, struct hf_why *why)
                    strerror(errno));
 }
 
-/* 0, or the error that cost the rest. Waits for a reader, but not if another file is to be opened or
- * the process ends. */
+/* 0, or the error that cost the rest. Waits for a reader, but not if another file is to be opened
+ * or the process ends. */
 static int write_all(struct hf_access_log *log, const char *data, size_t len)
 {
     struct stat st;

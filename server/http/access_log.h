@@ -22,11 +22,12 @@
 
 struct hf_access_log;
 
-/** `path` is a file to append to (made with mode 0640), a named pipe or a device, "-" for standard output, or "off". */
+/** `path` is a file to append to (made with mode 0640), a named pipe or a device, "-" for standard
+ *  output, or "off". */
 HF_MUST_USE enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out,
                                            struct hf_why *why);
-/** An answer with `status` and `body_len` bytes to `request`, whose target and agent may be cut. From
- *  any thread; never waits for the disk. */
+/** An answer with `status` and `body_len` bytes to `request`, whose target and agent may be cut.
+ *  From any thread; never waits for the disk. */
 void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
                        const struct hf_request *request, unsigned status, size_t body_len);
 /** A handshake with `peer` failed; `tls` is as far as it came. The alerts are -1 where there was
@@ -37,8 +38,9 @@ void hf_access_log_add_handshake(struct hf_access_log *log, const union hf_peer 
 void hf_access_log_reopen(struct hf_access_log *log);
 /** Could `path` be opened? A file that is missing is made. HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_access_log_check(const char *path, struct hf_why *why);
-/** The same as reopen, under another name; lines that wait are written to the old one first. `path` is taken, and
- *  was allocated by malloc. If it cannot be opened after all, the old one stays and the service's log says so. */
+/** The same as reopen, under another name; lines that wait are written to the old one first. `path`
+ *  is taken, and was allocated by malloc. If it cannot be opened after all, the old one stays and
+ *  the service's log says so. */
 void hf_access_log_move_take(struct hf_access_log *log, char *path);
 /** Write out what is there, end the thread, free. A disk or reader that accepts nothing is given up
  *  after HF_HTTP_LOG_CLOSE_MS; what it blocks is then left to the end of the process. NULL is

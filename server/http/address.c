@@ -101,7 +101,7 @@ enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out, struct hf
     return hf_fail(why, HF_E_NETWORK, "cannot listen on %s: %s", text, strerror(failed));
 }
 
-/* ---- Unix-domain sockets ----------------------------------------------------------------------- */
+/* ---- Unix-domain sockets --------------------------------------------------------------------- */
 
 /* Nothing listens on a socket that refuses, but files refuse as well: they stay, and bind(2) says
  * so. */
@@ -166,7 +166,7 @@ bool hf_local_peer_of(int fd, union hf_peer *out)
     return true;
 }
 
-/* ---- networks ---------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 /* As an IPv6 address, IPv4 ones mapped. False for neither. */
 static bool address_bytes(const union hf_peer *peer, uint8_t out[16])
@@ -231,7 +231,7 @@ bool hf_networks_contain(const struct hf_network *networks, size_t n, const unio
     return false;
 }
 
-/* ---- counting ---------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 struct hf_address_count *hf_address_count_new(unsigned max)
 {

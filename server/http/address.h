@@ -67,8 +67,9 @@ HF_MUST_USE enum hf_err hf_network_parse(const char *text, struct hf_network *ou
  *  none. */
 bool hf_networks_contain(const struct hf_network *networks, size_t n, const union hf_peer *peer);
 
-/** What one host can have, to count by: an IPv4 address, also one that comes through an IPv6 socket (4 bytes),
- *  or an IPv6 network of 64 bits (8 bytes). Borrowed from `peer`, which is no local client. */
+/** What one host can have, to count by: an IPv4 address, also one that comes through an IPv6 socket
+ *  (4 bytes), or an IPv6 network of 64 bits (8 bytes). Borrowed from `peer`, which is no local
+ *  client. */
 struct hf_bytes hf_address_host(const union hf_peer *peer);
 
 /**
@@ -77,8 +78,8 @@ struct hf_bytes hf_address_host(const union hf_peer *peer);
  *
  * Two rows of counters; an address has one in each, found by a keyed hash, and its number is the
  * lower of the two. So another address can raise a number only where both counters meet by chance
- * (once in four billion pairs). An attacker cannot choose such an address without the key. Nothing is
- * allocated or locked.
+ * (once in four billion pairs). An attacker cannot choose such an address without the key. Nothing
+ * is allocated or locked.
  */
 struct hf_address_count {
     atomic_uint max;

@@ -56,7 +56,7 @@ static void wait_for_request(struct hf_conn *c)
         hf_conn_wait_for(c, hf_stream_waits_to_read(&c->stream));
 }
 
-/* ---- closing ----------------------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 static void release_request(struct hf_conn *c)
 {
@@ -141,7 +141,7 @@ void hf_conn_finish(struct hf_conn *c)
     linger(c);
 }
 
-/* ---- answering --------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 bool hf_conn_send(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
 {
@@ -166,8 +166,9 @@ bool hf_conn_send(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
 }
 
 /* The handler answers later. What was answered before is sent; what the stream does not accept, and
- * the input behind, is kept, and nothing is read meanwhile. The kernel goes on watching the socket: most clients send
- * nothing until they have their answer, and to stop and start again would be three system calls. */
+ * the input behind, is kept, and nothing is read meanwhile. The kernel goes on watching the socket:
+ * most clients send nothing until they have their answer, and to stop and start again would be
+ * three system calls. */
 static void wait_for_answer(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
 {
     size_t sent = 0;
@@ -245,7 +246,7 @@ static void handle(struct hf_conn *c)
         config->handler(config->handler_ctx, c->request);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool begin_request(struct hf_conn *c)
 {
@@ -392,7 +393,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         on_readable(c);
 }
 
-/* ---- for the loop ------------------------------------------------------------------------------ */
+/* ---- for the loop ---------------------------------------------------------------------------- */
 
 void hf_conn_begin_take(struct hf_conn *c, int fd, const union hf_peer *peer)
 {

@@ -43,8 +43,8 @@ void hf_answer_text(struct hf_request *request, unsigned status, const char *typ
  *  Connection and the empty line. `body` NULL: none; a reference is taken where one is needed. */
 void hf_answer_body(struct hf_request *request, unsigned status, struct hf_bytes head,
                     struct hf_body *body);
-/** "404 Not Found: SENTENCE" as plain text, with the sentence that the server has for `status`, or what its
- *  refusal_format makes of it. */
+/** "404 Not Found: SENTENCE" as plain text, with the sentence that the server has for `status`, or
+ *  what its refusal_format makes of it. */
 void hf_answer_refusal(struct hf_request *request, unsigned status);
 
 /**
@@ -75,9 +75,9 @@ struct hf_refusal {
 };
 
 /**
- * Append the body of a refusal in a form of the server's own, at most HF_HTTP_COPY_BYTES_MAX bytes, and return
- * its media type; NULL for the plain text, also without memory. Of a request that HTTP refused only what
- * was read of it is there: its target may be cut or no path at all.
+ * Append the body of a refusal in a form of the server's own, at most HF_HTTP_COPY_BYTES_MAX bytes,
+ * and return its media type; NULL for the plain text, also without memory. Of a request that HTTP
+ * refused only what was read of it is there: its target may be cut or no path at all.
  */
 typedef const char *hf_refusal_format(const struct hf_request *request, unsigned status,
                                       const char *sentence, struct hf_buf *out);

@@ -14,7 +14,8 @@ void hf_conn_finish(struct hf_conn *c);
 
 /** Close it, and forget what the client has not taken. */
 void hf_conn_drop(struct hf_conn *c);
-/** Send what the output has. False when the connection has to wait, or is closed; `rest` is kept meanwhile. */
+/** Send what the output has. False when the connection has to wait, or is closed; `rest` is kept
+ *  meanwhile. */
 bool hf_conn_send(struct hf_conn *c, const uint8_t *rest, size_t rest_len);
 
 /** A feed's client has taken all. */
@@ -24,7 +25,8 @@ void hf_feed_time_out(struct hf_conn *c);
 
 /** The connection begins with a balancer's header. False without memory. */
 bool hf_conn_expect_proxy(struct hf_conn *c);
-/** Go on with what comes before HTTP (OPEN and HANDSHAKE). True: HTTP may begin. False: it waits, or ends. */
+/** Go on with what comes before HTTP (OPEN and HANDSHAKE). True: HTTP may begin. False: it waits,
+ *  or ends. */
 bool hf_conn_open(struct hf_conn *c);
 
 /** The one way to an answer: `head`, then `text` or `body`, neither after HEAD. */

@@ -56,7 +56,7 @@ void hf_feed_end(struct hf_feed *feed)
         hf_conn_drop(feed->conn);
 }
 
-/* ---- for the connection ------------------------------------------------------------------------- */
+/* ---- for the connection ---------------------------------------------------------------------- */
 
 void hf_feed_go_on(struct hf_conn *c)
 {

@@ -38,8 +38,8 @@ struct hf_loop {
     struct hf_conn_queue spare;
 };
 
-/** Make the loop and accept on `listener` (hf_listen), which is taken also on failure, but do not run
- *  yet. */
+/** Make the loop and accept on `listener` (hf_listen), which is taken also on failure, but do not
+ *  run yet. */
 HF_MUST_USE enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
                                           const struct hf_http_config *config, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_loop_start(struct hf_loop *loop, struct hf_why *why);

@@ -13,7 +13,7 @@ struct hf_proxy_input {
     uint8_t bytes[HF_PROXY_BYTES_MAX];
 };
 
-/* ---- a balancer's header ----------------------------------------------------------------------- */
+/* ---- a balancer's header --------------------------------------------------------------------- */
 
 /* From now on the client behind the balancer is the peer, also where connections are counted. */
 static bool become_client(struct hf_conn *c, const struct hf_proxy *proxy)
@@ -61,7 +61,7 @@ static bool read_proxy(struct hf_conn *c)
     return false;
 }
 
-/* ---- TLS --------------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 /* What does not speak TLS gets one answer that it may understand: of HTTP, or an alert,
  * unexpected_message. */
@@ -82,8 +82,8 @@ static void refuse_stranger(struct hf_conn *c, uint8_t first)
     hf_conn_finish(c);
 }
 
-/* OpenSSL gets memory for a connection only once the client has begun to speak TLS, and not for more
- * handshakes than may be under way: the oldest makes room, since it has had the most time. */
+/* OpenSSL gets memory for a connection only once the client has begun to speak TLS, and not for
+ * more handshakes than may be under way: the oldest makes room, since it has had the most time. */
 static bool begin_tls(struct hf_conn *c)
 {
     struct hf_conns *conns = c->conns;

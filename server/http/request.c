@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- where it goes: authority and path --------------------------------------------------------- */
+/* ---- where it goes: authority and path ------------------------------------------------------- */
 
 /* unreserved or sub-delims (RFC 3986, 2). */
 static bool is_name_char(char c)
@@ -80,7 +80,7 @@ bool hf_request_path(const char *target, size_t len, char *out, size_t *out_len)
     return true;
 }
 
-/* ---- what llhttp calls; a value other than 0 ends the parsing ------------------------------------ */
+/* ---- what llhttp calls; a value other than 0 ends the parsing -------------------------------- */
 
 /* Append what there is room for. */
 #define COLLECT(field, data, n)                                                                    \
@@ -211,8 +211,8 @@ static struct hf_bytes trimmed(const char *text, size_t len)
     return (struct hf_bytes){(const uint8_t *)text, len};
 }
 
-/* RFC 9112, 3.2: exactly one Host, which 1.0 did not know, and that a valid one. It is kept without the
- * blanks after it; the parser skips those before it. */
+/* RFC 9112, 3.2: exactly one Host, which 1.0 did not know, and that a valid one. It is kept without
+ * the blanks after it; the parser skips those before it. */
 static bool read_host(struct hf_request *r)
 {
     if (r->n_hosts != 1)
@@ -302,7 +302,7 @@ void hf_request_parser_init(llhttp_t *parser)
     llhttp_init(parser, HTTP_REQUEST, &settings);
 }
 
-/* ---- for the connection ------------------------------------------------------------------------ */
+/* ---- for the connection ---------------------------------------------------------------------- */
 
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max)
 {
@@ -330,8 +330,8 @@ bool hf_request_header(const struct hf_request *request, enum hf_header header,
     return value->is_there;
 }
 
-/* Does a line begin with a blank? It would continue the one before (obs-fold), which proxies read in
- * different ways; a server refuses it (RFC 9112, 2.2 and 5.2). */
+/* Does a line begin with a blank? It would continue the one before (obs-fold), which proxies read
+ * in different ways; a server refuses it (RFC 9112, 2.2 and 5.2). */
 static bool has_folded_line(struct hf_request *r, const char *data, size_t len)
 {
     const char *const end = data + len;
@@ -379,7 +379,7 @@ bool hf_request_feed(struct hf_request *r, llhttp_t *parser, const uint8_t *data
     return false;
 }
 
-/* ---- If-None-Match ----------------------------------------------------------------------------- */
+/* ---- If-None-Match --------------------------------------------------------------------------- */
 
 static size_t skip(const char *list, size_t len, size_t at, const char *any_of)
 {

@@ -116,8 +116,8 @@ bool hf_request_header(const struct hf_request *request, enum hf_header header,
 
 /**
  * Read on. True: answer the request, which is whole or must be refused (`refused`); `*used` bytes
- * belonged to it. After a refusal the parser is of no use any more. False: all bytes are used up and
- * the request is not whole.
+ * belonged to it. After a refusal the parser is of no use any more. False: all bytes are used up
+ * and the request is not whole.
  */
 bool hf_request_feed(struct hf_request *request, llhttp_t *parser, const uint8_t *data, size_t len,
                      size_t *used);

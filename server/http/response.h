@@ -41,8 +41,8 @@ void hf_output_append(struct hf_output *out, const void *data, size_t len);
 /** A body, copied or by reference. If the output is full then, nothing may be appended before it is
  *  sent. */
 void hf_output_append_body(struct hf_output *out, struct hf_body *body);
-/** One write. `*sent` counts the bytes of head and body that were accepted. `is_closing`: the end of
- *  the connection follows. */
+/** One write. `*sent` counts the bytes of head and body that were accepted. `is_closing`: the end
+ *  of the connection follows. */
 enum hf_stream_result hf_output_send(const struct hf_output *out, struct hf_stream *stream,
                                      bool is_closing, size_t *sent);
 

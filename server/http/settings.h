@@ -1,7 +1,7 @@
 /*
- * What may change while loops run. A change makes a new one, which is immutable and counted from then on, and hands it to
- * each loop (hf_loop_offer). A loop takes it between two events, so that no request waits for a lock or looks
- * for a change.
+ * What may change while loops run. A change makes a new one, which is immutable and counted from
+ * then on, and hands it to each loop (hf_loop_offer). A loop takes it between two events, so that
+ * no request waits for a lock or looks for a change.
  */
 #ifndef HF_HTTP_SETTINGS_H
 #define HF_HTTP_SETTINGS_H

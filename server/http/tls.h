@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- a server's certificates --------------------------------------------------------------------- */
+/* ---- a server's certificates ----------------------------------------------------------------- */
 
 /** Two files in PEM: the server's certificate with the intermediates that it sends, and the private
  *  key, which other users must not be able to read. */
@@ -44,8 +44,9 @@ HF_MUST_USE enum hf_err hf_tls_server_new(const struct hf_tls_certificate *certi
                                           struct hf_tls_server **out, struct hf_why *why);
 
 struct hf_tls_contexts;
-/** Read certificates again, or others. They are handed to hf_tls_server_take, which cannot fail, so that several
- *  servers change at once, or to hf_tls_contexts_unref. From any thread. Does file I/O. */
+/** Read certificates again, or others. They are handed to hf_tls_server_take, which cannot fail, so
+ *  that several servers change at once, or to hf_tls_contexts_unref. From any thread. Does file
+ *  I/O. */
 HF_MUST_USE enum hf_err hf_tls_server_read(struct hf_tls_server *server,
                                            const struct hf_tls_certificate *certificates, size_t n,
                                            struct hf_tls_contexts **out, struct hf_why *why);
@@ -61,7 +62,7 @@ HF_MUST_USE enum hf_err hf_tls_server_rotate_tickets(struct hf_tls_server *serve
 /** After the last loop that uses it has ended. NULL is fine. */
 void hf_tls_server_free(struct hf_tls_server *server);
 
-/* ---- rules about clients ------------------------------------------------------------------------- */
+/* ---- rules about clients --------------------------------------------------------------------- */
 
 /** Who is at the other end, as far as TLS knows. */
 struct hf_tls_peer {
@@ -104,8 +105,8 @@ struct hf_tls_rules {
      */
     int (*certificate)(void *ctx, struct hf_tls_peer *peer, STACK_OF(X509) * chain);
 
-    /** The client shows a ticket; peer->leaf is that of its session, or NULL. False: a full handshake
-     *  follows, in which the certificate is judged again. */
+    /** The client shows a ticket; peer->leaf is that of its session, or NULL. False: a full
+     *  handshake follows, in which the certificate is judged again. */
     bool (*resume)(void *ctx, struct hf_tls_peer *peer);
 
     /** The handshake is complete, and the client has the key of its certificate. False: the

@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* AEAD with forward secrecy only. AES-128 comes first: it is as strong as the curves beside it, and
- * its SHA-256 is what small devices and servers often have in hardware. A client without AES in hardware
- * says so by putting ChaCha20 first. */
+ * its SHA-256 is what small devices and servers often have in hardware. A client without AES in
+ * hardware says so by putting ChaCha20 first. */
 #define CIPHERS_1_2 "ECDHE+AESGCM+AES128:ECDHE+CHACHA20:ECDHE+AESGCM"
 #define CIPHERS_1_3 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 /* In TLS 1.2 these are also the curves that a client's key may be on. */
@@ -35,7 +35,7 @@ static const char *openssl_reason(void)
     return reason != NULL ? reason : "no reason given";
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* NULL without memory. An empty file has no bytes to point to. */
 static BIO *bio_of(const struct hf_buf *text)
@@ -119,7 +119,7 @@ static void warn_about_dates(const char *path, const X509 *leaf)
                        path);
 }
 
-/* ---- contexts ---------------------------------------------------------------------------------- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 static void set_callbacks(SSL_CTX *ctx)
 {

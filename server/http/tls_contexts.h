@@ -31,7 +31,7 @@ struct hf_tls_contexts *hf_tls_contexts_ref(struct hf_tls_contexts *c);
 /** The context for a client that asks for `sni` (NULL: it did not say). */
 SSL_CTX *hf_tls_contexts_choose(const struct hf_tls_contexts *c, const char *sni);
 
-/* ---- for connections (tls.c) --------------------------------------------------------------------- */
+/* ---- for connections (tls.c) ----------------------------------------------------------------- */
 
 /** The current generation, with a reference. */
 struct hf_tls_contexts *hf_tls_server_contexts(struct hf_tls_server *server);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- alerts ------------------------------------------------------------------------------------ */
+/* ---- alerts ---------------------------------------------------------------------------------- */
 
 const char *hf_tls_alert_name(int alert)
 {
@@ -54,7 +54,7 @@ void hf_tls_on_info(const SSL *ssl, int where, int value)
         c->alert_received = value & 0xff;
 }
 
-/* ---- the client says hello --------------------------------------------------------------------- */
+/* ---- the client says hello ------------------------------------------------------------------- */
 
 static bool is_dns_char(char c)
 {
@@ -177,7 +177,7 @@ int hf_tls_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol (RFC 7301, 3.2) */
 }
 
-/* ---- the client's certificate -------------------------------------------------------------------- */
+/* ---- the client's certificate ---------------------------------------------------------------- */
 
 /* OpenSSL makes the alert from the error of the verification. */
 static int error_of_alert(int alert)
@@ -216,7 +216,7 @@ int hf_tls_on_certificate(X509_STORE_CTX *store, void *unused)
     return alert == 0;
 }
 
-/* ---- tickets ------------------------------------------------------------------------------------- */
+/* ---- tickets --------------------------------------------------------------------------------- */
 
 int hf_tls_on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                          EVP_MAC_CTX *mac, int is_new)

@@ -10,7 +10,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 
-/* ---- signatures --------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static const struct {
     int nid;
@@ -114,7 +114,7 @@ enum hf_err hf_client_signature_check(enum hf_client_signature signature, struct
         "needs MGF1 with the same hash and a salt at least as long as the hash");
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* An EC key names its curve; explicit parameters could describe a weak one. */
 static enum hf_client_key curve_kind(const X509_ALGOR *algorithm)
@@ -162,7 +162,8 @@ static bool has_usable_numbers(const EVP_PKEY *key)
     return is_usable;
 }
 
-/* RFC 4055, 1.2: without parameters the key may sign with any; with them, the key is for these only. */
+/* RFC 4055, 1.2: without parameters the key may sign with any; with them, the key is for these
+ * only. */
 static bool has_usable_restriction(const X509_ALGOR *algorithm)
 {
     int kind = V_ASN1_UNDEF;

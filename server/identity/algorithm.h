@@ -1,7 +1,7 @@
 /*
- * Which keys and which signature algorithms a client certificate may have: AWS IoT's two tables, one row
- * a constant. No I/O. Every function leaves OpenSSL's list of errors empty, since a TLS library on the
- * same thread reads it.
+ * Which keys and which signature algorithms a client certificate may have: AWS IoT's two tables,
+ * one row a constant. No I/O. Every function leaves OpenSSL's list of errors empty, since a TLS
+ * library on the same thread reads it.
  *
  *     keys        RSA of 2048 bits or more, NIST P-256, P-384, P-521   TLS 1.2 and 1.3
  *                 RSA-PSS of 2048 bits or more                         TLS 1.3 only
@@ -61,19 +61,22 @@ struct hf_client_key_form {
 #define HF_TLS_1_2 0x0303u
 #define HF_TLS_1_3 0x0304u
 
-/** What kind of key a SubjectPublicKeyInfo holds. A curve must be named: explicit parameters are OTHER. */
+/** What kind of key a SubjectPublicKeyInfo holds. A curve must be named: explicit parameters are
+ *  OTHER. */
 struct hf_client_key_form hf_client_key_describe(X509_PUBKEY *spki);
 
 /**
- * Which row of the table an AlgorithmIdentifier is. RSASSA-PSS needs parameters (RFC 4055, 3.1): MGF1
- * with the same hash, a salt at least as long as the hash, and the usual trailer; otherwise OTHER.
+ * Which row of the table an AlgorithmIdentifier is. RSASSA-PSS needs parameters (RFC 4055, 3.1):
+ * MGF1 with the same hash, a salt at least as long as the hash, and the usual trailer; otherwise
+ * OTHER.
  */
 enum hf_client_signature hf_client_signature_describe(const X509_ALGOR *algorithm);
 
 /** May a device have this key, in a handshake of `tls_version`? HF_E_POLICY with the sentence. */
 HF_MUST_USE enum hf_err hf_client_key_check(const struct hf_client_key_form *key,
                                             unsigned tls_version, struct hf_why *why);
-/** May a CA that signs client certificates have it? The keys of devices, and DSA of 2048 bits or more. */
+/** May a CA that signs client certificates have it? The keys of devices, and DSA of 2048 bits or
+ *  more. */
 HF_MUST_USE enum hf_err hf_ca_key_check(const struct hf_client_key_form *key, struct hf_why *why);
 /** May a client certificate be signed so? HF_E_POLICY with the sentence. */
 HF_MUST_USE enum hf_err hf_client_signature_check(enum hf_client_signature signature,

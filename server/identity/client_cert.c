@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* OpenSSL reads encodings that are not DER too; then the same certificate would have two fingerprints. */
+/* OpenSSL reads encodings that are not DER too; then the same certificate would have two
+ * fingerprints. */
 static bool is_der_of(const X509 *x509, struct hf_bytes der)
 {
     unsigned char *again = NULL;
@@ -86,7 +87,7 @@ enum hf_err hf_client_cert_der(const X509 *x509, struct hf_buf *out, struct hf_w
     return err == HF_OK ? HF_OK : hf_fail(why, err, "no memory for a certificate");
 }
 
-/* ---- describing --------------------------------------------------------------------------------- */
+/* ---- describing ------------------------------------------------------------------------------ */
 
 static bool read_time(const ASN1_TIME *time, int64_t *out_s)
 {
@@ -210,7 +211,7 @@ enum hf_err hf_client_cert_describe_text(const X509 *x509, struct hf_client_cert
     return HF_OK;
 }
 
-/* ---- checks ------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_client_cert_check_algorithms(const struct hf_client_cert *cert, unsigned tls_version,
                                             struct hf_why *why)

@@ -29,9 +29,9 @@ struct hf_client_cert_text {
 };
 
 /**
- * Read exactly one certificate, PEM or DER, at most HF_CERT_DER_MAX bytes of DER. `*out` is X509_free'd
- * by the caller. HF_E_FORMAT (also for bytes behind it, or encodings other than DER), HF_E_LIMIT,
- * HF_E_MEMORY.
+ * Read exactly one certificate, PEM or DER, at most HF_CERT_DER_MAX bytes of DER. `*out` is
+ * X509_free'd by the caller. HF_E_FORMAT (also for bytes behind it, or encodings other than DER),
+ * HF_E_LIMIT, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_client_cert_read(struct hf_bytes pem_or_der, X509 **out,
                                             struct hf_why *why);
@@ -39,11 +39,12 @@ HF_MUST_USE enum hf_err hf_client_cert_read(struct hf_bytes pem_or_der, X509 **o
 HF_MUST_USE enum hf_err hf_client_cert_read_der(struct hf_bytes der, X509 **out,
                                                 struct hf_why *why);
 
-/** HF_E_FORMAT when a date cannot be read, or the algorithm inside the signature differs from the one
- *  outside (RFC 5280, 4.1.1.2). */
+/** HF_E_FORMAT when a date cannot be read, or the algorithm inside the signature differs from the
+ *  one outside (RFC 5280, 4.1.1.2). */
 HF_MUST_USE enum hf_err hf_client_cert_describe(const X509 *x509, struct hf_client_cert *out,
                                                 struct hf_why *why);
-/** The same for a connection that knows the hash of its DER: hashing is three quarters of the work. */
+/** The same for a connection that knows the hash of its DER: hashing is three quarters of the
+ *  work. */
 HF_MUST_USE enum hf_err hf_client_cert_describe_hashed(const X509 *x509,
                                                        const uint8_t sha256[HF_SHA256_LEN],
                                                        struct hf_client_cert *out,

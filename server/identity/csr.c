@@ -25,8 +25,8 @@ static bool is_blank(struct hf_bytes text)
     return true;
 }
 
-/* The one PEM block of `text` as DER, to be OPENSSL_free'd; NULL for anything else. Encrypted blocks have
- * headers, which a request has no use for. */
+/* The one PEM block of `text` as DER, to be OPENSSL_free'd; NULL for anything else. Encrypted
+ * blocks have headers, which a request has no use for. */
 static unsigned char *decode_pem(struct hf_bytes text, long *len)
 {
     char *label = NULL, *headers = NULL;

@@ -25,7 +25,7 @@ struct hf_directory {
     size_t cap_accounts, cap_snis, cap_cas;
 };
 
-/* ---- words -------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static const char *const anonymous_names[HF_ANONYMOUS_POLICIES] = {
     [HF_ANONYMOUS_NONE] = "none",
@@ -91,7 +91,7 @@ bool hf_sni_normalize(const char *text, size_t len, char out[HF_SNI_MAX + 1])
     return true;
 }
 
-/* ---- order -------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static int compare(uint64_t a, uint64_t b)
 {
@@ -126,7 +126,7 @@ static int by_name_hash(const void *a, const void *b)
     return order != 0 ? order : compare(x->id, y->id);
 }
 
-/* ---- building ----------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 enum hf_err hf_directory_new(struct hf_directory *before, bool is_sni_optional,
                              struct hf_directory **out, struct hf_why *why)
@@ -290,7 +290,7 @@ enum hf_err hf_directory_finish(struct hf_directory *directory, struct hf_why *w
     return check_cas(directory, why);
 }
 
-/* ---- sharing ------------------------------------------------------------------------------------ */
+/* ---- sharing --------------------------------------------------------------------------------- */
 
 struct hf_directory *hf_directory_ref(struct hf_directory *directory)
 {
@@ -313,7 +313,7 @@ void hf_directory_unref(struct hf_directory *directory)
     free(directory);
 }
 
-/* ---- looking up --------------------------------------------------------------------------------- */
+/* ---- looking up ------------------------------------------------------------------------------ */
 
 bool hf_directory_is_sni_optional(const struct hf_directory *directory)
 {

@@ -1,7 +1,7 @@
 /*
- * The accounts of the service, the names by which devices reach them, and their CAs: what decides about
- * a handshake besides the registry. Built once from the database, immutable from then on, counted, and
- * shared by all loops; a change makes a new one. No I/O.
+ * The accounts of the service, the names by which devices reach them, and their CAs: what decides
+ * about a handshake besides the registry. Built once from the database, immutable from then on,
+ * counted, and shared by all loops; a change makes a new one. No I/O.
  */
 #ifndef HF_IDENTITY_DIRECTORY_H
 #define HF_IDENTITY_DIRECTORY_H
@@ -55,10 +55,10 @@ struct hf_ca {
 
 struct hf_directory;
 
-/* ---- building: one thread, before the directory is shared ---------------------------------------- */
+/* ---- building: one thread, before the directory is shared ------------------------------------ */
 
-/** An empty one with one reference. Certificates of CAs that `before` (may be NULL) has are not parsed again.
- *  HF_E_MEMORY. */
+/** An empty one with one reference. Certificates of CAs that `before` (may be NULL) has are not
+ *  parsed again. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_directory_new(struct hf_directory *before, bool is_sni_optional,
                                          struct hf_directory **out, struct hf_why *why);
 /** HF_E_ARGUMENT for the id 0 or a name that is empty or too long; HF_E_LIMIT, HF_E_MEMORY. */
@@ -71,17 +71,17 @@ HF_MUST_USE enum hf_err hf_directory_add_sni(struct hf_directory *directory, con
 /** `ca->x509` and what follows it are made from `der`. HF_E_FORMAT, HF_E_LIMIT, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_directory_add_ca(struct hf_directory *directory, const struct hf_ca *ca,
                                             struct hf_bytes der, struct hf_why *why);
-/** The last step. HF_E_STATE for an account, name or SNI that is there twice, or an SNI or CA of an account that
- *  is not there; then only hf_directory_unref may follow. */
+/** The last step. HF_E_STATE for an account, name or SNI that is there twice, or an SNI or CA of an
+ *  account that is not there; then only hf_directory_unref may follow. */
 HF_MUST_USE enum hf_err hf_directory_finish(struct hf_directory *directory, struct hf_why *why);
 
-/* ---- sharing: from any thread -------------------------------------------------------------------- */
+/* ---- sharing: from any thread ---------------------------------------------------------------- */
 
 struct hf_directory *hf_directory_ref(struct hf_directory *directory);
 /** The last one frees. NULL is fine. */
 void hf_directory_unref(struct hf_directory *directory);
 
-/* ---- looking up: from any thread; what is returned lives as long as the directory ------------------ */
+/* ---- looking up: from any thread; what is returned lives as long as the directory ------------ */
 
 bool hf_directory_is_sni_optional(const struct hf_directory *directory);
 /** NULL where there is none, as the next three. */
@@ -95,13 +95,14 @@ const struct hf_account *hf_directory_by_host(const struct hf_directory *directo
 
 /** By its number in the database. */
 const struct hf_ca *hf_directory_ca(const struct hf_directory *directory, uint64_t id);
-/** The next CA whose subject is the issuer of `cert`, after `last` (NULL: the first one), in any account; NULL at
- *  the end. Only the name was compared. */
+/** The next CA whose subject is the issuer of `cert`, after `last` (NULL: the first one), in any
+ *  account; NULL at the end. Only the name was compared. */
 const struct hf_ca *hf_directory_next_issuer(const struct hf_directory *directory, const X509 *cert,
                                              const struct hf_ca *last);
 
-/** A DNS name as the directory holds it: lower case, no dot at its end, at most HF_SNI_MAX characters of
- *  letters, digits, '-', '_' and '.'. False for anything else. `out` holds HF_SNI_MAX + 1. */
+/** A DNS name as the directory holds it: lower case, no dot at its end, at most HF_SNI_MAX
+ *  characters of letters, digits, '-', '_' and '.'. False for anything else. `out` holds HF_SNI_MAX
+ *  + 1. */
 HF_MUST_USE bool hf_sni_normalize(const char *text, size_t len, char out[HF_SNI_MAX + 1]);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ---- ClientHello ---------------------------------------------------------------------------------- */
+/* ---- ClientHello ----------------------------------------------------------------------------- */
 
 static const char no_sni[] =
     "the client sent no server name (SNI), and this service needs one to find the "
@@ -38,7 +38,7 @@ void hf_identity_hello(const struct hf_identity_view *view, const char *sni, boo
                              account->id, ""};
 }
 
-/* ---- the rows ------------------------------------------------------------------------------------- */
+/* ---- the rows -------------------------------------------------------------------------------- */
 
 /* The decision on its way: each row returns true when it decides. */
 struct decision {
@@ -61,7 +61,8 @@ static bool is_tls13(const struct decision *d)
     return d->question->tls_version >= HF_TLS_1_3;
 }
 
-/* The account that SNI named is there still, or SNI is optional and a certificate speaks for itself. */
+/* The account that SNI named is there still, or SNI is optional and a certificate speaks for
+ * itself. */
 static bool row1_account(struct decision *d)
 {
     uint32_t account = d->question->account;
@@ -145,7 +146,8 @@ static bool row3_auto_registration(struct decision *d)
     return false;
 }
 
-/* A certificate of mode DEFAULT belongs to one account; one of SNI_ONLY is used where it is registered. */
+/* A certificate of mode DEFAULT belongs to one account; one of SNI_ONLY is used where it is
+ * registered. */
 static bool rows4_and_5_unknown(struct decision *d)
 {
     struct hf_registered elsewhere;

@@ -1,6 +1,6 @@
 /*
- * Who is there? One function decides about a client, in the handshake, after a ticket was resumed and
- * at each request. It tries AWS IoT's rules in this order, and the first that matches decides:
+ * Who is there? One function decides about a client, in the handshake, after a ticket was resumed
+ * and at each request. It tries AWS IoT's rules in this order, and the first that matches decides:
  *
  *   1 no SNI, or the name of no account         missing_extension (TLS 1.2: handshake_failure), unrecognized_name;
  *                                               no SNI and SNI optional: as mode DEFAULT says
@@ -14,8 +14,8 @@
  *   8 key or signature outside the tables       unsupported_certificate
  *
  * Row 3 admits nothing: the handshake goes on so that the client proves possession, then the
- * certificate is registered and the connection closed. No I/O; the caller brings the clock. From any
- * thread, without a lock.
+ * certificate is registered and the connection closed. No I/O; the caller brings the clock. From
+ * any thread, without a lock.
  */
 #ifndef HF_IDENTITY_IDENTITY_H
 #define HF_IDENTITY_IDENTITY_H
@@ -44,7 +44,7 @@ struct hf_identity_view {
     int64_t now_s;
 };
 
-/* ---- ClientHello ---------------------------------------------------------------------------------- */
+/* ---- ClientHello ----------------------------------------------------------------------------- */
 
 enum hf_hello_policy {
     HF_HELLO_REFUSE = 0, /* with the alert */
@@ -59,11 +59,12 @@ struct hf_hello {
     const char *sentence;
 };
 
-/** Row 1, and what row 2 will say. `sni` NULL: none was sent. `is_tls13`: will this handshake be TLS 1.3? */
+/** Row 1, and what row 2 will say. `sni` NULL: none was sent. `is_tls13`: will this handshake be
+ *  TLS 1.3? */
 void hf_identity_hello(const struct hf_identity_view *view, const char *sni, bool is_tls13,
                        struct hf_hello *out);
 
-/* ---- the decision --------------------------------------------------------------------------------- */
+/* ---- the decision ---------------------------------------------------------------------------- */
 
 enum hf_admission {
     HF_REFUSED = 0,
@@ -96,14 +97,16 @@ struct hf_identity {
 void hf_identity_decide(const struct hf_identity_view *view,
                         const struct hf_identity_question *question, struct hf_identity *out);
 
-/** After a ticket was resumed, with the certificate of the session it came from and this handshake's SNI: as
- *  hf_identity_decide, and possession must have been proved for a registered certificate. */
+/** After a ticket was resumed, with the certificate of the session it came from and this
+ *  handshake's SNI: as hf_identity_decide, and possession must have been proved for a registered
+ *  certificate. */
 void hf_identity_resume(const struct hf_identity_view *view,
                         const struct hf_identity_question *question, struct hf_identity *out);
 
 /**
- * At a request: the same decision again, then its Host. The status to refuse it with: 0: none, 403: the client
- * is not admitted any more (`out->sentence`), 421: `host` is the name of another account (RFC 9110, 15.5.20).
+ * At a request: the same decision again, then its Host. The status to refuse it with: 0: none, 403:
+ * the client is not admitted any more (`out->sentence`), 421: `host` is the name of another account
+ * (RFC 9110, 15.5.20).
  */
 unsigned hf_identity_request(const struct hf_identity_view *view,
                              const struct hf_identity_question *question, const char *host,

@@ -1,11 +1,12 @@
 /*
- * The limits of what the server accepts about identities, each with its unit and its reason. Those of
- * certificates in general are in common/base/limits.h.
+ * The limits of what the server accepts about identities, each with its unit and its reason. Those
+ * of certificates in general are in common/base/limits.h.
  */
 #ifndef HF_IDENTITY_LIMITS_H
 #define HF_IDENTITY_LIMITS_H
 
-/* RSA keys, in bits: the least is AWS's. Above the most, one signature costs a loop a millisecond. */
+/* RSA keys, in bits: the least is AWS's. Above the most, one signature costs a loop a
+ * millisecond. */
 #define HF_RSA_BITS_MIN 2048u
 #define HF_RSA_BITS_MAX 8192u
 #define HF_RSA_EXPONENT_BITS_MAX 64 /* a longer one makes each verification many times slower */
@@ -20,8 +21,8 @@
 #define HF_DIRECTORY_ACCOUNTS_MAX 65536u
 #define HF_DIRECTORY_SNIS_MAX 262144u
 #define HF_DIRECTORY_CAS_MAX 65536u
-/* CAs of one subject and account that a certificate is tried against: an attacker's certificate costs
- * a loop at most so many signatures. */
+/* CAs of one subject and account that a certificate is tried against: an attacker's certificate
+ * costs a loop at most so many signatures. */
 #define HF_DIRECTORY_SAME_SUBJECT_MAX 8u
 
 /* Slots: 64 million certificates, 4 GiB with the empty slots among them. */

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* `state` is 0 in a slot that was never used, and otherwise the entry's status, mode, kind and flags,
- * a byte each, with status 0 for a removed one (its mode is not 0). Readers load it before the rest. */
+/* `state` is 0 in a slot that was never used, and otherwise the entry's status, mode, kind and
+ * flags, a byte each, with status 0 for a removed one (its mode is not 0). Readers load it before
+ * the rest. */
 struct slot {
     uint8_t sha256[HF_SHA256_LEN];
     uint64_t credential;
@@ -57,7 +58,8 @@ static void copy_out(const struct slot *slot, uint32_t state, struct hf_register
     };
 }
 
-/* Where the search for a hash begins: the upper half of a product, so any number of slots will do. */
+/* Where the search for a hash begins: the upper half of a product, so any number of slots will
+ * do. */
 static size_t first_slot(const struct hf_registry *registry, const struct table *table,
                          const uint8_t sha256[HF_SHA256_LEN])
 {
@@ -71,7 +73,7 @@ static size_t next_slot(const struct table *table, size_t at)
     return at + 1 < table->n_slots ? at + 1 : 0;
 }
 
-/* ---- readers ------------------------------------------------------------------------------------ */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 /* `account` 0: the entry in mode DEFAULT. */
 static bool find(const struct hf_registry *registry, const uint8_t sha256[HF_SHA256_LEN],
@@ -128,14 +130,15 @@ void hf_registry_count_change(struct hf_registry *registry)
     (void)atomic_fetch_add_explicit(&registry->generation, 1, memory_order_release);
 }
 
-/* ---- the writer --------------------------------------------------------------------------------- */
+/* ---- the writer ------------------------------------------------------------------------------ */
 
 static struct table *writers_table(const struct hf_registry *registry)
 {
     return atomic_load_explicit(&registry->table, memory_order_relaxed);
 }
 
-/* A quarter of the slots stays empty: a search for what is not there then looks at eight on average. */
+/* A quarter of the slots stays empty: a search for what is not there then looks at eight on
+ * average. */
 static size_t capacity(const struct table *table)
 {
     return table->n_slots - table->n_slots / 4;

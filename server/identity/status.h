@@ -1,6 +1,6 @@
 /*
- * What a registered certificate is and may become. The numbers are stored in databases: new ones come at the
- * end. No I/O.
+ * What a registered certificate is and may become. The numbers are stored in databases: new ones
+ * come at the end. No I/O.
  *
  *     PENDING_ACTIVATION ──▶ ACTIVE ⇄ INACTIVE ⇄ PENDING_TRANSFER     any but REVOKED ──▶ REVOKED
  */
@@ -30,8 +30,8 @@ enum hf_cert_mode {
 enum hf_cert_kind {
     HF_CERT_DEVICE = 1,
     HF_CERT_CLAIM, /* of a production line: enrols devices and may do nothing else */
-    /* No certificate, but a key with which a device signs reports (server/fleet/report_key.h). It has no name, so
-     * that no certificate is registered as one. */
+    /* No certificate, but a key with which a device signs reports (server/fleet/report_key.h). It
+     * has no name, so that no certificate is registered as one. */
     HF_CERT_REPORT_KEY,
 };
 
@@ -56,8 +56,9 @@ HF_MUST_USE bool hf_cert_mode_parse(const char *text, enum hf_cert_mode *out);
 const char *hf_cert_kind_name(enum hf_cert_kind kind);
 HF_MUST_USE bool hf_cert_kind_parse(const char *text, enum hf_cert_kind *out);
 
-/** May an operator set `from` to `to`? Setting it to what it is changes nothing and is allowed, except for
- *  PENDING_*. HF_E_ARGUMENT for a status that is never set by hand, HF_E_STATE for one that does not follow. */
+/** May an operator set `from` to `to`? Setting it to what it is changes nothing and is allowed,
+ *  except for PENDING_*. HF_E_ARGUMENT for a status that is never set by hand, HF_E_STATE for one
+ *  that does not follow. */
 HF_MUST_USE enum hf_err hf_cert_status_check_set(enum hf_cert_status from, enum hf_cert_status to,
                                                  struct hf_why *why);
 

@@ -127,7 +127,8 @@ enum hf_err hf_compose_add_to_snapshot(json_t *snapshot, const char *role, int64
     return HF_OK;
 }
 
-/* The list of delegations without that to `role`. The key that it had stays in the list of keys, with no role. */
+/* The list of delegations without that to `role`. The key that it had stays in the list of keys,
+ * with no role. */
 static json_t *other_delegations(const json_t *delegations, const char *role)
 {
     json_t *others = json_array(), *entry;

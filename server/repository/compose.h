@@ -46,8 +46,8 @@ HF_MUST_USE enum hf_err hf_compose_add_target(json_t *targets, const char *path,
 /** No longer list `path`. */
 void hf_compose_remove_target(json_t *targets, const char *path);
 
-/** A snapshot that names this targets file; of version 0, the same as `before`. `before` NULL: the first
- *  one. */
+/** A snapshot that names this targets file; of version 0, the same as `before`. `before` NULL: the
+ *  first one. */
 HF_MUST_USE enum hf_err hf_compose_snapshot(const json_t *before, const struct hf_signing *signing,
                                             int64_t targets_version, struct hf_bytes targets_file,
                                             json_t **out, struct hf_why *why);
@@ -57,12 +57,13 @@ HF_MUST_USE enum hf_err hf_compose_add_to_snapshot(json_t *snapshot, const char 
                                                    int64_t version, struct hf_bytes file,
                                                    struct hf_why *why);
 
-/** Delegate the stages of that set to rollout-SET with this one key, in the place of a delegation that is there
- *  (common/rollout/role.h). */
+/** Delegate the stages of that set to rollout-SET with this one key, in the place of a delegation
+ *  that is there (common/rollout/role.h). */
 HF_MUST_USE enum hf_err hf_compose_delegate_rollout(json_t *targets, const char *set,
                                                     const json_t *public_key, struct hf_why *why);
 
-/** The stage of `target` in the document of rollout-SET, which hf_compose_targets makes; in the place of one that is there. */
+/** The stage of `target` in the document of rollout-SET, which hf_compose_targets makes; in the
+ *  place of one that is there. */
 HF_MUST_USE enum hf_err hf_compose_set_stage(json_t *rollout, const struct hf_target *target,
                                              const struct hf_rollout_activation *activation,
                                              struct hf_why *why);

@@ -1,14 +1,14 @@
 /*
- * What the keys in a folder know of the repository that they sign. Neither file is secret, but a user
- * who can write them decides what the keys sign.
+ * What the keys in a folder know of the repository that they sign. Neither file is secret, but a
+ * user who can write them decides what the keys sign.
  *
  * FOLDER/root.json, the trusted root: the newest root metadata that these keys have signed under.
  * Verification begins there, not in the repository, which may have been replaced by an attacker's.
  *
- * FOLDER/last.json, the rollback record: what these keys signed last. A repository that has less, or
- * other bytes under the same number, is an old copy or was changed; to build on it would lose what
- * was signed since (drops, distrust) and show devices two files of one version. Two records, because
- * a power cut may come between this file and the repository's:
+ * FOLDER/last.json, the rollback record: what these keys signed last. A repository that has less,
+ * or other bytes under the same number, is an old copy or was changed; to build on it would lose
+ * what was signed since (drops, distrust) and show devices two files of one version. Two records,
+ * because a power cut may come between this file and the repository's:
  *
  *     prepared   ("begun")  written before timestamp.json is renamed: its numbers are not used again
  *     committed  ("done")   written after: the repository must not fall below it
@@ -86,8 +86,8 @@ HF_MUST_USE enum hf_err hf_rollback_record_observe(const struct hf_repo *repo,
                                                    struct hf_signed_files *out, struct hf_why *why);
 
 /**
- * Is what is `published` (observed) at least what was committed? HF_E_ROLLBACK in words. Targets that
- * wait to be published count: they are a file of that number in `repo`.
+ * Is what is `published` (observed) at least what was committed? HF_E_ROLLBACK in words. Targets
+ * that wait to be published count: they are a file of that number in `repo`.
  */
 HF_MUST_USE enum hf_err hf_rollback_record_check(const struct hf_rollback_record *record,
                                                  const struct hf_repo *repo,

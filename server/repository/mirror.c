@@ -36,8 +36,8 @@ static bool role_of_file(const char *file, char role[HF_ROLLOUT_ROLE_SIZE])
     return hf_rollout_role_set(role) != NULL;
 }
 
-/* Read and verify the repository, and refuse what cannot be exported rightly, which holdfastctl never
- * makes. */
+/* Read and verify the repository, and refuse what cannot be exported rightly, which holdfastctl
+ * never makes. */
 static enum hf_err open_source(struct transfer *t, int64_t now_s, struct hf_why *why)
 {
     struct hf_buf timestamp = {0};
@@ -66,8 +66,8 @@ static enum hf_err open_source(struct transfer *t, int64_t now_s, struct hf_why 
     return HF_OK;
 }
 
-/* Stage the file if OUT lacks it. `info` is what other metadata says of it; NULL: what it is worth is seen
- * in check_out. A root is never replaced. */
+/* Stage the file if OUT lacks it. `info` is what other metadata says of it; NULL: what it is worth
+ * is seen in check_out. A root is never replaced. */
 static enum hf_err add(struct transfer *t, const char *path, size_t max_bytes,
                        const struct hf_file_info *info, bool is_root, struct hf_why *why)
 {
@@ -140,8 +140,8 @@ static enum hf_err add_all(struct transfer *t, struct hf_why *why)
     return HF_OK;
 }
 
-/* A timestamp in OUT counts if a key of today signed it: one that was stolen and rotated away holds nothing
- * up. One that devices would refuse is replaced. */
+/* A timestamp in OUT counts if a key of today signed it: one that was stolen and rotated away holds
+ * nothing up. One that devices would refuse is replaced. */
 static enum hf_err check_timestamp(const struct transfer *t, struct hf_why *why)
 {
     const struct hf_repo as_it_is = {.dir = t->to.dir};
@@ -198,8 +198,8 @@ static enum hf_err write_in_order(struct transfer *t, int64_t now_s, struct hf_w
                                  .n_staged = t->n_rest,
                                  .self_signed = t->to.self_signed};
     enum hf_err err = HF_OK;
-    /* Where the keys before signed too, the new timestamp is good under the root that OUT has, and a
-     * root that comes after it is never seen beside a timestamp that it does not accept. */
+    /* Where the keys before signed too, the new timestamp is good under the root that OUT has, and
+     * a root that comes after it is never seen beside a timestamp that it does not accept. */
     if (t->n_rest < t->to.n_staged && hf_repo_verify(&rest, now_s, NULL) == HF_OK) {
         for (size_t i = t->n_rest; i < t->to.n_staged && err == HF_OK; i++)
             err = hf_repo_stage_take(&roots, t->to.staged[i].path, &t->to.staged[i].bytes, why);

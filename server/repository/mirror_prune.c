@@ -42,8 +42,8 @@ static bool was_replaced_lately(const struct hf_mirror_prune *m, const char *rol
     return (int64_t)st.st_mtime > m->now_s - m->keep_s;
 }
 
-/* The versions in OUT up to what is published: a higher one is not from here. What is published stays;
- * before it, `keep_versions` and what was replaced lately. */
+/* The versions in OUT up to what is published: a higher one is not from here. What is published
+ * stays; before it, `keep_versions` and what was replaced lately. */
 static enum hf_err find_versions(const struct hf_mirror_prune *m, const char *role,
                                  int64_t published, struct versions *v, struct hf_why *why)
 {
@@ -204,8 +204,8 @@ static enum hf_err prune_targets(const struct hf_mirror_prune *m, const struct h
     return err;
 }
 
-/* As of snapshots: a kept snapshot finds its roles, which are replaced no oftener. Only what is metadata of that
- * number is touched. */
+/* As of snapshots: a kept snapshot finds its roles, which are replaced no oftener. Only what is
+ * metadata of that number is touched. */
 static enum hf_err prune_rollout(const struct hf_mirror_prune *m, const struct hf_repo *out,
                                  const struct hf_trusted_targets *role, struct hf_why *why)
 {

@@ -1,6 +1,6 @@
 /*
- * What an earlier run of the mirror left in OUT and no device needs any more. The files in OUT decide:
- * only what old metadata describes, byte by byte, is removed. Roots and unknown files stay.
+ * What an earlier run of the mirror left in OUT and no device needs any more. The files in OUT
+ * decide: only what old metadata describes, byte by byte, is removed. Roots and unknown files stay.
  */
 #ifndef HF_REPOSITORY_MIRROR_PRUNE_H
 #define HF_REPOSITORY_MIRROR_PRUNE_H

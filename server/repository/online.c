@@ -188,7 +188,7 @@ enum hf_err hf_online_publish(const struct hf_publication_context *at, const cha
     return err;
 }
 
-/* ---- the stage of a rollout ------------------------------------------------------------------------ */
+/* ---- the stage of a rollout ------------------------------------------------------------------ */
 
 /* A bundle with a plan: its target, its description (to be freed) and the name of its role. */
 static enum hf_err find_planned(const struct hf_targets *targets, const char *path,
@@ -243,8 +243,9 @@ enum hf_err hf_online_read_stage(const struct hf_trusted_set *set, const char *p
     return HF_OK;
 }
 
-/* Since when what is signed now holds. An approval is for the step after exactly that (common/rollout/approval.h), so where
- * people approve it rises with each step, also of a fast hand or a clock that goes back. */
+/* Since when what is signed now holds. An approval is for the step after exactly that
+ * (common/rollout/approval.h), so where people approve it rises with each step, also of a fast hand
+ * or a clock that goes back. */
 static int64_t choose_since(const struct hf_rollout_case *at)
 {
     const bool is_as_late = at->now != NULL && at->now->since_s >= at->now_s;

@@ -1,7 +1,7 @@
 /*
  * What the online keys do without a person: sign a new timestamp in time, and publish what the
- * offline keys have signed. `holdfastctl refresh` and `publish` are one of these calls and a report; a
- * daemon makes the same calls with keys that it holds (hf_publication_context.keys).
+ * offline keys have signed. `holdfastctl refresh` and `publish` are one of these calls and a
+ * report; a daemon makes the same calls with keys that it holds (hf_publication_context.keys).
  *
  * Each call takes the lock, verifies the repository from the trusted root beside the keys, compares
  * it with the rollback record and the clock, signs in memory, verifies the result as a device does,
@@ -46,9 +46,9 @@ HF_MUST_USE enum hf_err hf_online_refresh(const struct hf_publication_context *a
  * if the present one expires soon; out->signed_now of targets is 0 then.
  *
  * `from_dir` is a copy of the repository in which they were signed; what the repository lacks is
- * taken from there, each file verified before. NULL: they wait in the repository itself. HF_E_ROLLBACK
- * for a copy without the repository's newest targets: what it adds would lose their changes. As
- * hf_repo_verify_pending besides, and as above.
+ * taken from there, each file verified before. NULL: they wait in the repository itself.
+ * HF_E_ROLLBACK for a copy without the repository's newest targets: what it adds would lose their
+ * changes. As hf_repo_verify_pending besides, and as above.
  */
 HF_MUST_USE enum hf_err hf_online_publish(const struct hf_publication_context *at,
                                           const char *from_dir, struct hf_online_result *out,
@@ -67,11 +67,12 @@ struct hf_online_stage {
 };
 
 /**
- * Sign the stage of the bundle `path` ("SET/PROFILE/VERSION.pem") that `request` asks for, if the rules allow it
- * (rollout_rules.h), with a new snapshot and timestamp. `reason` is one line. `out` says what is signed after it, and
- * `result` (may be NULL) which files that took.
- * HF_E_NOT_FOUND for a bundle that is not listed, and where the key of the role is not in KEYS/online; HF_E_POLICY
- * for a bundle without a plan, or a set without the delegation; as hf_rollout_rules_check besides, and as above.
+ * Sign the stage of the bundle `path` ("SET/PROFILE/VERSION.pem") that `request` asks for, if the
+ * rules allow it (rollout_rules.h), with a new snapshot and timestamp. `reason` is one line. `out`
+ * says what is signed after it, and `result` (may be NULL) which files that took.
+ * HF_E_NOT_FOUND for a bundle that is not listed, and where the key of the role is not in
+ * KEYS/online; HF_E_POLICY for a bundle without a plan, or a set without the delegation; as
+ * hf_rollout_rules_check besides, and as above.
  */
 HF_MUST_USE enum hf_err hf_online_step(const struct hf_publication_context *at, const char *path,
                                        const struct hf_rollout_request *request, const char *reason,

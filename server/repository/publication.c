@@ -17,8 +17,8 @@ static enum hf_err check_clock(const struct hf_publication *p, bool is_clock_rig
     const int64_t signed_at_s = hf_trusted_set_signed_at(&p->set);
     const int64_t end_s = p->set.timestamp->env.expires_s;
     hf_time_format(p->now_s, now);
-    /* Devices take the newest signed_at as the least the time can be, and old signatures must not look
-     * newer than new ones. */
+    /* Devices take the newest signed_at as the least the time can be, and old signatures must not
+     * look newer than new ones. */
     if (signed_at_s != HF_TIME_NONE && signed_at_s > p->now_s) {
         hf_time_format(signed_at_s, other);
         return hf_fail(why, HF_E_POLICY,
@@ -243,8 +243,8 @@ enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role rol
     return HF_OK;
 }
 
-/* The next number that no file ever had: what was prepared and lost may have been seen, and what lies
- * there under a number may have been cached. */
+/* The next number that no file ever had: what was prepared and lost may have been seen, and what
+ * lies there under a number may have been cached. */
 int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,
                                     int64_t newest)
 {

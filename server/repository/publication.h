@@ -46,13 +46,13 @@ struct hf_publication {
 };
 
 /**
- * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published,
- * from the trusted root beside the keys (key_record.h), and from that of the online keys where they are at hand.
- * Expired metadata is no obstacle: to replace it is what this is for. HF_E_ROLLBACK when it is older
- * than what the keys signed last (key_record.h). HF_E_POLICY when this machine's clock is behind
- * the last signature, because `signed_at` must not fall, or more than 30 days beyond the end of the
- * timestamp. HF_E_ARGUMENT for an extra key that is not authorised for what the command signs; in a
- * ceremony, hf_publication_sign_under checks that.
+ * Open `out`, which stays where it is until it is closed. Take the lock and verify what is
+ * published, from the trusted root beside the keys (key_record.h), and from that of the online keys
+ * where they are at hand. Expired metadata is no obstacle: to replace it is what this is for.
+ * HF_E_ROLLBACK when it is older than what the keys signed last (key_record.h). HF_E_POLICY when
+ * this machine's clock is behind the last signature, because `signed_at` must not fall, or more
+ * than 30 days beyond the end of the timestamp. HF_E_ARGUMENT for an extra key that is not
+ * authorised for what the command signs; in a ceremony, hf_publication_sign_under checks that.
  */
 HF_MUST_USE enum hf_err hf_publication_open(const struct hf_publication_context *context,
                                             struct hf_publication *out, struct hf_why *why);
@@ -101,16 +101,16 @@ HF_MUST_USE enum hf_err hf_publication_stage_rollout(struct hf_publication *p,
 HF_MUST_USE enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why *why);
 
 /**
- * Is the end of this role's metadata near: is less than half of its usual period left, and at most 60
- * days? What has nothing else to sign renews it then. `newest` is what is published or, of targets,
- * waits to be.
+ * Is the end of this role's metadata near: is less than half of its usual period left, and at most
+ * 60 days? What has nothing else to sign renews it then. `newest` is what is published or, of
+ * targets, waits to be.
  */
 HF_MUST_USE enum hf_err hf_publication_is_due(struct hf_publication *p, enum hf_top_role role,
                                               const struct hf_envelope *newest, bool *out,
                                               struct hf_why *why);
 
-/** hf_publication_stage_refresh and hf_publication_commit if the timestamp is due and the online keys
- *  are at hand. */
+/** hf_publication_stage_refresh and hf_publication_commit if the timestamp is due and the online
+ *  keys are at hand. */
 HF_MUST_USE enum hf_err hf_publication_refresh_if_due(struct hf_publication *p, struct hf_why *why);
 
 /** Write what is staged (hf_repo_write), and remember it in the locations used: prepared

@@ -8,7 +8,8 @@
 
 #define DUE_MAX_S (60 * HF_DAY_S) /* a ceremony takes weeks to arrange */
 
-/* Sign with the keys of `role`, stage under its name, and append the file to `file` (NULL: nowhere). */
+/* Sign with the keys of `role`, stage under its name, and append the file to `file` (NULL:
+ * nowhere). */
 static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role role, int64_t version,
                                   const json_t *signed_part, struct hf_buf *file,
                                   struct hf_why *why)
@@ -61,7 +62,8 @@ static enum hf_err stage_timestamp(struct hf_publication *p, int64_t snapshot_ve
     return err;
 }
 
-/* A new snapshot and a new timestamp. `targets` is the file that it names; none: the same as before. */
+/* A new snapshot and a new timestamp. `targets` is the file that it names; none: the same as
+ * before. */
 static enum hf_err stage_snapshot(struct hf_publication *p, int64_t targets_version,
                                   struct hf_bytes targets, struct hf_why *why)
 {

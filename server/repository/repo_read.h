@@ -20,11 +20,11 @@ struct hf_repo_file {
 };
 
 /*
- * Roots whose own signature was found good in this run. A run looks at the same roots several times:
- * in what is published, in what is built, and in the repository as it will be. Whether a key verifies
- * the signature of its certificate depends on nothing but the certificate's bytes, so it is asked once
- * for each; for the 138 roots of Mozilla one such look is four fifths of all that a look costs. What
- * depends on a description, another file or the date is asked every time.
+ * Roots whose own signature was found good in this run. A run looks at the same roots several
+ * times: in what is published, in what is built, and in the repository as it will be. Whether a key
+ * verifies the signature of its certificate depends on nothing but the certificate's bytes, so it
+ * is asked once for each; for the 138 roots of Mozilla one such look is four fifths of all that a
+ * look costs. What depends on a description, another file or the date is asked every time.
  */
 struct hf_self_signed {
     uint8_t (*sha256)[HF_SHA256_LEN]; /* of each certificate's DER */
@@ -44,8 +44,8 @@ struct hf_repo {
 HF_MUST_USE enum hf_err hf_repo_read(const struct hf_repo *repo, const char *path, size_t max_bytes,
                                      struct hf_buf *out, struct hf_why *why);
 
-/** Where a role's file lies: "metadata/3.snapshot.json"; without `is_numbered` "metadata/snapshot.json".
- *  HF_E_LIMIT never happens with the names of top-level roles. */
+/** Where a role's file lies: "metadata/3.snapshot.json"; without `is_numbered`
+ *  "metadata/snapshot.json". HF_E_LIMIT never happens with the names of top-level roles. */
 HF_MUST_USE enum hf_err hf_repo_role_path(enum hf_top_role role, int64_t version, bool is_numbered,
                                           struct hf_path *out, struct hf_why *why);
 

@@ -40,8 +40,8 @@ void hf_self_signed_free(struct hf_self_signed *known)
     *known = (struct hf_self_signed){0};
 }
 
-/* Trust begins at the trusted root, which the repository must hold: the very file. Without one it begins
- * at the repository's own first. */
+/* Trust begins at the trusted root, which the repository must hold: the very file. Without one it
+ * begins at the repository's own first. */
 static enum hf_err begin(const struct hf_repo *repo, int64_t now_s, struct hf_trusted_set *set,
                          struct hf_why *why)
 {
@@ -118,8 +118,8 @@ static enum hf_err load_role(const struct hf_repo *repo, enum hf_top_role role, 
     return err;
 }
 
-/* The roles of rollouts, where the snapshot lists them. One that has expired is left out, as devices do: the stage is then
- * unknown, which is no reason to refuse everything else. */
+/* The roles of rollouts, where the snapshot lists them. One that has expired is left out, as
+ * devices do: the stage is then unknown, which is no reason to refuse everything else. */
 static enum hf_err load_rollouts(const struct hf_repo *repo, struct hf_trusted_set *set,
                                  struct hf_why *why)
 {
@@ -253,8 +253,8 @@ enum hf_err hf_repo_verify_bundles(const struct hf_repo *repo, const struct hf_t
         bundles.n_items++; /* to be freed, also when it is refused */
         err = read_bundle(repo, consistent_snapshot, b, why);
     }
-    /* Policy is asked of the newest only: no device takes another, and to verify the signatures of all
-     * the roots of all versions would take seconds. */
+    /* Policy is asked of the newest only: no device takes another, and to verify the signatures of
+     * all the roots of all versions would take seconds. */
     for (size_t i = 0; i < bundles.n_items && err == HF_OK; i++) {
         struct hf_repo_bundle *b = &bundles.items[i];
         path = b->target->path;

@@ -27,8 +27,9 @@ struct hf_repo_bundles {
     size_t n_items;
 };
 
-/** Verify all metadata at `now_s`, the roles rollout-SET included (HF_E_POLICY for a delegation of another form).
- *  One of them that has expired, or is not there yet, is left out of `out`. hf_trusted_set_free `out`. */
+/** Verify all metadata at `now_s`, the roles rollout-SET included (HF_E_POLICY for a delegation of
+ *  another form). One of them that has expired, or is not there yet, is left out of `out`.
+ *  hf_trusted_set_free `out`. */
 HF_MUST_USE enum hf_err hf_repo_verify_metadata(const struct hf_repo *repo, int64_t now_s,
                                                 struct hf_trusted_set *out, struct hf_why *why);
 

@@ -32,8 +32,8 @@ void hf_undo_run(struct hf_undo *undo);
 /** Keep everything: forget the notes. */
 void hf_undo_free(struct hf_undo *undo);
 
-/** One writer per repository: flock(2) on DIR/.lock, for hf_file_unlock. Readers need no lock. HF_E_BUSY
- *  when another process holds it, HF_E_NOT_FOUND without DIR, HF_E_STORAGE. */
+/** One writer per repository: flock(2) on DIR/.lock, for hf_file_unlock. Readers need no lock.
+ *  HF_E_BUSY when another process holds it, HF_E_NOT_FOUND without DIR, HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_repo_lock(const char *dir, int *lock, struct hf_why *why);
 
 /** Put a file over the repository, in memory. Takes `bytes`, also on failure. */

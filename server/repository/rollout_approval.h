@@ -1,10 +1,11 @@
 /*
- * An approver's signature as JSON: what `holdfastctl rollout approve` makes, the service keeps, and the signer takes.
+ * An approver's signature as JSON: what `holdfastctl rollout approve` makes, the service keeps, and
+ * the signer takes.
  *
  *     {"approver": base64 of a public key of Ed25519, "signature": base64}
  *
- * Other members are ignored: a file may say for people which step it is for, but only the signature decides.
- * No I/O.
+ * Other members are ignored: a file may say for people which step it is for, but only the signature
+ * decides. No I/O.
  */
 #ifndef HF_REPOSITORY_ROLLOUT_APPROVAL_H
 #define HF_REPOSITORY_ROLLOUT_APPROVAL_H

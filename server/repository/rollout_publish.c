@@ -42,7 +42,7 @@ bool hf_rollout_is_superseded(const struct hf_targets *targets, const struct hf_
     return is_superseded;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static bool is_of_role(void *context, const struct hf_key_file *file)
 {
@@ -75,7 +75,7 @@ static enum hf_err sign(struct turn *t, struct hf_buf *file, struct hf_why *why)
     return err;
 }
 
-/* ---- the document -------------------------------------------------------------------------------- */
+/* ---- the document ---------------------------------------------------------------------------- */
 
 static int64_t next_version(const struct turn *t)
 {

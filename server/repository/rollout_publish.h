@@ -1,13 +1,13 @@
 /*
- * The roles rollout-SET as part of a publication (publication.h): whatever signs a new snapshot or timestamp signs those
- * again that would expire before it, carries over the others, and brings each in line with the targets that
- * the snapshot will name:
+ * The roles rollout-SET as part of a publication (publication.h): whatever signs a new snapshot or
+ * timestamp signs those again that would expire before it, carries over the others, and brings each
+ * in line with the targets that the snapshot will name:
  *
  *   - what targets no longer list, or list with other bytes, is left out;
  *   - a version that still rolls out while a higher one is listed is signed as aborted.
  *
- * Their keys are in KEYS/online. A role whose key is not there stays as it is: it may expire, and then devices wait
- * for `mandatory_from`. That never holds up a timestamp.
+ * Their keys are in KEYS/online. A role whose key is not there stays as it is: it may expire, and
+ * then devices wait for `mandatory_from`. That never holds up a timestamp.
  */
 #ifndef HF_REPOSITORY_ROLLOUT_PUBLISH_H
 #define HF_REPOSITORY_ROLLOUT_PUBLISH_H
@@ -21,8 +21,9 @@ struct hf_rollout_change {
     struct hf_rollout_activation activation;
 };
 
-/** Compose, sign and stage the roles that `targets` delegates to, where that is due and the key is at hand;
- *  `change` (NULL: none) is due. HF_E_NOT_FOUND in words where the key of a change, or of a
+/** Compose, sign and stage the roles that `targets` delegates to, where that is due and the key is
+ *  at hand; `change` (NULL: none) is due. HF_E_NOT_FOUND in words where the key of a change, or of
+ *  a
  *  role that has other keys now, is missing, HF_E_POLICY for a
  *  delegation of another form. */
 HF_MUST_USE enum hf_err hf_rollouts_stage(struct hf_publication *p,

@@ -7,9 +7,10 @@
 
 #define REFUSE(...) hf_fail(why, HF_E_POLICY, __VA_ARGS__)
 
-/* ---- approvals ----------------------------------------------------------------------------------- */
+/* ---- approvals ------------------------------------------------------------------------------- */
 
-/* Each approver counts once. A wrong signature is refused, not passed over: it is a mistake or an attack. */
+/* Each approver counts once. A wrong signature is refused, not passed over: it is a mistake or an
+ * attack. */
 static enum hf_err check_approvals(const struct hf_rollout_case *at,
                                    const struct hf_rollout_request *request, struct hf_why *why)
 {
@@ -39,7 +40,8 @@ static enum hf_err check_approvals(const struct hf_rollout_case *at,
                    at->plan->approvals, n);
 }
 
-/* The stage that counts as reached: a stolen key may have signed one that the plan does not have. */
+/* The stage that counts as reached: a stolen key may have signed one that the plan does not
+ * have. */
 static int64_t reached(const struct hf_rollout_case *at)
 {
     const int64_t last = (int64_t)at->plan->n_stages - 1;
@@ -49,7 +51,7 @@ static int64_t reached(const struct hf_rollout_case *at)
     return at->now->stage < last ? at->now->stage : last;
 }
 
-/* ---- times --------------------------------------------------------------------------------------- */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 static enum hf_err check_not_before(const struct hf_rollout_case *at, int64_t stage,
                                     struct hf_why *why)
@@ -80,7 +82,7 @@ static enum hf_err check_baked(const struct hf_rollout_case *at, struct hf_why *
                   reached(at) + 1, since, baked, now);
 }
 
-/* ---- the rules, by the state that is asked for ----------------------------------------------------- */
+/* ---- the rules, by the state that is asked for ----------------------------------------------- */
 
 static enum hf_err check_first(const struct hf_rollout_case *at,
                                const struct hf_rollout_request *request, struct hf_why *why)

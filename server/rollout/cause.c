@@ -46,7 +46,8 @@ static const struct saying *most_common(const struct sayings *sayings)
     return most;
 }
 
-/* A device must not end the quotation, and go on as if the service spoke. The endpoint stands without quotes. */
+/* A device must not end the quotation, and go on as if the service spoke. The endpoint stands
+ * without quotes. */
 static void keep_quoted(struct hf_rollout_said *said)
 {
     char *const quoted[] = {said->text, said->root_name};

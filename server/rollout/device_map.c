@@ -79,7 +79,7 @@ uint32_t *hf_device_map_find(const struct hf_device_map *map, int64_t id)
     return at.is_there ? &map->pages[at.page]->values[at.rank] : NULL;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static enum hf_err add_page(struct hf_device_map *map, size_t at, int64_t number)
 {
@@ -151,7 +151,7 @@ void hf_device_map_remove(struct hf_device_map *map, int64_t id)
             (page->n - at.rank) * sizeof(page->values[0]));
 }
 
-/* ---- all of them ----------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static void filter_page(struct hf_device_page *page, bool (*keep)(void *ctx, uint32_t *value),
                         void *ctx)

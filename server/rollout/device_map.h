@@ -1,7 +1,8 @@
 /*
- * A number of 32 bits for each device: a sparse array by the number of its row. Rows are numbered one after the
- * other, and a rollout counts a part of them, so pages of 1,024 rows hold only the numbers that are there, beside a
- * bit for each row: 4 bytes a device that is there, and one bit a row. One thread.
+ * A number of 32 bits for each device: a sparse array by the number of its row. Rows are numbered
+ * one after the other, and a rollout counts a part of them, so pages of 1,024 rows hold only the
+ * numbers that are there, beside a bit for each row: 4 bytes a device that is there, and one bit a
+ * row. One thread.
  */
 #ifndef HF_ROLLOUT_DEVICE_MAP_H
 #define HF_ROLLOUT_DEVICE_MAP_H

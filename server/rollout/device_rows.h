@@ -1,6 +1,6 @@
 /*
- * Devices as a ledger and as people see them: rows of the store. A device is read by its number, which never changes; what
- * of it counts is decided by the ledger.
+ * Devices as a ledger and as people see them: rows of the store. A device is read by its number,
+ * which never changes; what of it counts is decided by the ledger.
  */
 #ifndef HF_ROLLOUT_DEVICE_ROWS_H
 #define HF_ROLLOUT_DEVICE_ROWS_H
@@ -11,15 +11,17 @@
 
 extern const struct hf_sql hf_rollout_device_sql[];
 
-/** A struct hf_rollout_member each, whose texts live until `each` returns, of devices of all accounts: by number, after
- *  `after`, at most `limit`. Whether it is excluded, the caller knows. */
+/** A struct hf_rollout_member each, whose texts live until `each` returns, of devices of all
+ *  accounts: by number, after `after`, at most `limit`. Whether it is excluded, the caller
+ *  knows. */
 HF_MUST_USE enum hf_err hf_rollout_member_list(struct hf_db *db, int64_t after, size_t limit,
                                                hf_db_each *each, void *ctx, struct hf_why *why);
 /** The same of one device. HF_E_NOT_FOUND: it was deleted. */
 HF_MUST_USE enum hf_err hf_rollout_member_get(struct hf_db *db, int64_t device_id, hf_db_each *each,
                                               void *ctx, struct hf_why *why);
 
-/* What a device said when it reported its result; "" where it did not, or where that report is not kept any more. */
+/* What a device said when it reported its result; "" where it did not, or where that report is not
+ * kept any more. */
 struct hf_rollout_said {
     int64_t device_id;
     char account[HF_ACCOUNT_NAME_MAX + 1];

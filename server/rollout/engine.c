@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* ---- thresholds ----------------------------------------------------------------------------------- */
+/* ---- thresholds ------------------------------------------------------------------------------ */
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -56,7 +56,7 @@ struct hf_rollout_bounds hf_rollout_engine_bounds(const struct hf_rollout_plan *
     };
 }
 
-/* ---- the verdict ---------------------------------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------------------------- */
 
 bool hf_rollout_engine_is_over(const struct hf_rollout_plan *plan,
                                const struct hf_rollout_activation *now, bool is_superseded,
@@ -78,8 +78,8 @@ static struct hf_rollout_verdict wait_for(enum hf_rollout_wait wait, size_t stag
     return (struct hf_rollout_verdict){.stage = (int64_t)stage, .wait = wait, .next_s = next_s};
 }
 
-/* It was ready at `ready_s` and waits for devices. A short plan leaves less time than patience would take until
- * all of them install the bundle: half of it is left to people. */
+/* It was ready at `ready_s` and waits for devices. A short plan leaves less time than patience
+ * would take until all of them install the bundle: half of it is left to people. */
 static struct hf_rollout_verdict wait_for_devices(const struct hf_rollout_situation *s,
                                                   enum hf_rollout_wait wait, size_t stage,
                                                   int64_t ready_s)
@@ -152,7 +152,7 @@ struct hf_rollout_verdict hf_rollout_engine_decide(const struct hf_rollout_situa
     return judge_progress(s, stage, &bounds);
 }
 
-/* ---- for people ------------------------------------------------------------------------------------ */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 const char *hf_rollout_due_name(enum hf_rollout_due due)
 {

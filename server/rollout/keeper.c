@@ -49,7 +49,7 @@ static bool is_ending(void *ctx)
     return atomic_load(&((struct hf_rollout_keeper *)ctx)->is_ending);
 }
 
-/* ---- the thread ---------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 /* Once; `wait_s` is what it waits before the next look. */
 static bool look(struct hf_rollout_keeper *keeper, int64_t *wait_s)
@@ -92,7 +92,7 @@ static void work(void *arg)
     uv_mutex_unlock(&keeper->mutex);
 }
 
-/* ---- start and end ------------------------------------------------------------------------------------- */
+/* ---- start and end --------------------------------------------------------------------------- */
 
 static enum hf_err open_parts(struct hf_rollout_keeper *keeper, struct hf_why *why)
 {

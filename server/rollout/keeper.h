@@ -1,7 +1,8 @@
 /*
- * The thread that steers rollouts: it looks each second (steering.h), over a database connection of its own for reading, and
- * writes in small jobs among those of requests. While the database is away it looks more and more rarely, says so once, and
- * goes on where it was; the timestamp of the repository is the signer's business and goes on meanwhile.
+ * The thread that steers rollouts: it looks each second (steering.h), over a database connection of
+ * its own for reading, and writes in small jobs among those of requests. While the database is away
+ * it looks more and more rarely, says so once, and goes on where it was; the timestamp of the
+ * repository is the signer's business and goes on meanwhile.
  */
 #ifndef HF_ROLLOUT_KEEPER_H
 #define HF_ROLLOUT_KEEPER_H
@@ -11,7 +12,8 @@
 struct hf_rollout_keeper_config {
     struct hf_fleet *fleet;
     const char *signer_socket; /* NULL: rollouts are shown, and none is steered */
-    /* What is published, with a reference for the keeper; NULL: nothing is. On the keeper's thread. */
+    /* What is published, with a reference for the keeper; NULL: nothing is. On the keeper's
+     * thread. */
     struct hf_published *(*published)(void *ctx);
     void (*alarm)(void *ctx); /* hf_rollout_port.alarm */
     void *ctx;                /* of both */

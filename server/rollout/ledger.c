@@ -7,10 +7,11 @@
 #include <string.h>
 
 /*
- * Silence is a matter of time alone, and no device is touched when it falls silent: devices on trial are counted by
- * the moment at which their results are due, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's
- * devices are silent together, at most `unit_s` late and never early. The unit is a 64th of `silent_after_s`, or what
- * takes BUCKETS_MAX of them to a year after `mandatory_from`, if that is more: a minute in plans of a month.
+ * Silence is a matter of time alone, and no device is touched when it falls silent: devices on
+ * trial are counted by the moment at which their results are due, in buckets of `unit_s`, and a
+ * clock moves along the buckets. A bucket's devices are silent together, at most `unit_s` late and
+ * never early. The unit is a 64th of `silent_after_s`, or what takes BUCKETS_MAX of them to a year
+ * after `mandatory_from`, if that is more: a minute in plans of a month.
  */
 #define UNITS_OF_SILENCE 64
 #define BUCKETS_MAX                                                                                \
@@ -50,7 +51,7 @@ struct hf_rollout_ledger {
     int64_t silent[HF_ROLLOUT_STAGES_MAX];
 };
 
-/* ---- words ----------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static size_t stage_of(uint32_t word)
 {
@@ -73,7 +74,7 @@ static uint32_t word_of(size_t stage, enum hf_rollout_result result, size_t buck
            (uint32_t)bucket << WORD_BUCKET_SHIFT;
 }
 
-/* ---- time ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
@@ -138,7 +139,7 @@ static enum hf_err make_room(struct hf_rollout_ledger *l, size_t bucket)
     return HF_OK;
 }
 
-/* ---- counts ---------------------------------------------------------------------------------------- */
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 static void count(struct hf_rollout_ledger *l, uint32_t word, int by)
 {
@@ -156,7 +157,7 @@ static void count(struct hf_rollout_ledger *l, uint32_t word, int by)
         l->silent[stage] += by;
 }
 
-/* ---- what a device is ------------------------------------------------------------------------------ */
+/* ---- what a device is ------------------------------------------------------------------------ */
 
 /* Does the plan name that group of the registry? */
 static bool is_named(const struct hf_rollout_ledger *l, const char *group)
@@ -186,14 +187,16 @@ static bool is_kind(const char *text, enum hf_report_kind kind)
     return strcmp(text, hf_report_kind_name(kind)) == 0;
 }
 
-/* Its last report is the daily one of a device that uses the bundle, after a check that was good. */
+/* Its last report is the daily one of a device that uses the bundle, after a check that was
+ * good. */
 static bool is_in_use(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
 {
     return is_kind(m->kind, HF_REPORT_CURRENT) && m->active_version == l->version &&
            strcmp(m->active_sha256, l->sha256_hex) == 0;
 }
 
-/* By the signed calendar the stage of the device could not be open yet, and nothing else let it take the bundle. */
+/* By the signed calendar the stage of the device could not be open yet, and nothing else let it
+ * take the bundle. */
 static bool is_early(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m,
                      size_t stage)
 {
@@ -247,7 +250,7 @@ static size_t find_bucket(const struct hf_rollout_ledger *l, const struct hf_rol
     return bucket;
 }
 
-/* ---- the ledger ------------------------------------------------------------------------------------ */
+/* ---- the ledger ------------------------------------------------------------------------------ */
 
 enum hf_err hf_rollout_ledger_new(const struct hf_rollout_subject *subject,
                                   struct hf_rollout_ledger **out, struct hf_why *why)
@@ -327,7 +330,7 @@ enum hf_err hf_rollout_ledger_put(struct hf_rollout_ledger *ledger,
     return HF_OK;
 }
 
-/* ---- scans ----------------------------------------------------------------------------------------- */
+/* ---- scans ----------------------------------------------------------------------------------- */
 
 static bool mark_unseen(void *ctx, uint32_t *word)
 {
@@ -368,7 +371,7 @@ enum hf_rollout_counted hf_rollout_ledger_counted(const struct hf_rollout_ledger
     return ledger->counted;
 }
 
-/* ---- what it tells --------------------------------------------------------------------------------- */
+/* ---- what it tells --------------------------------------------------------------------------- */
 
 struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger, size_t stage,
                                                 int64_t now_s)

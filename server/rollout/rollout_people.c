@@ -63,7 +63,7 @@ const struct hf_sql hf_rollout_people_sql[] = {
     {0},
 };
 
-/* ---- approvals --------------------------------------------------------------------------------------- */
+/* ---- approvals ------------------------------------------------------------------------------- */
 
 enum hf_err hf_rollout_approval_add(struct hf_tx *tx, const struct hf_rollout_row *row,
                                     const struct hf_rollout_approval_row *approval,
@@ -159,7 +159,7 @@ enum hf_err hf_rollout_approvals_read(struct hf_db *db, int64_t rollout_id, int6
     return hf_rollout_approval_list(db, rollout_id, since_s, gather, &gathering, why);
 }
 
-/* ---- devices that do not count ----------------------------------------------------------------------- */
+/* ---- devices that do not count --------------------------------------------------------------- */
 
 static json_t *device_json(const struct hf_rollout_row *row, const char *device)
 {

@@ -60,7 +60,7 @@ const struct hf_sql hf_rollout_sql[] = {
     {0},
 };
 
-/* ---- rows -------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static enum hf_err read_state(const struct hf_rows *rows, unsigned column,
                               enum hf_rollout_state *out, struct hf_why *why)
@@ -228,7 +228,7 @@ enum hf_err hf_rollout_row_note_stalled(struct hf_tx *tx, struct hf_rollout_row 
                   why);
 }
 
-/* ---- the intent -------------------------------------------------------------------------------------- */
+/* ---- the intent ------------------------------------------------------------------------------ */
 
 static json_t *step_json(const struct hf_rollout_row *row, const struct hf_rollout_intent *step)
 {

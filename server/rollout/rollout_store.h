@@ -1,10 +1,12 @@
 /*
- * Rollouts in the database: what the metadata does not say. Since when the service knows the bundle, the step that the
- * signer is asked for just now, approvals of the next step, and devices that do not count. What is signed is kept only to
- * see that it has changed; the repository as it is served is the truth.
+ * Rollouts in the database: what the metadata does not say. Since when the service knows the
+ * bundle, the step that the signer is asked for just now, approvals of the next step, and devices
+ * that do not count. What is signed is kept only to see that it has changed; the repository as it
+ * is served is the truth.
  *
- * The intent is written, and committed, before the signer is asked, and cleared with the outcome. So one step is asked for
- * at a time, and after a crash it is known what was asked; whether it was signed, the repository says.
+ * The intent is written, and committed, before the signer is asked, and cleared with the outcome.
+ * So one step is asked for at a time, and after a crash it is known what was asked; whether it was
+ * signed, the repository says.
  */
 #ifndef HF_ROLLOUT_ROLLOUT_STORE_H
 #define HF_ROLLOUT_ROLLOUT_STORE_H
@@ -44,7 +46,8 @@ struct hf_rollout_row {
     int64_t version; /* of the row: its ETag */
 };
 
-/** The row of exactly that bundle. HF_E_NOT_FOUND: the service has not seen it yet, which takes a second. */
+/** The row of exactly that bundle. HF_E_NOT_FOUND: the service has not seen it yet, which takes a
+ *  second. */
 HF_MUST_USE enum hf_err hf_rollout_row_find(struct hf_db *db,
                                             const struct hf_published_bundle *bundle,
                                             struct hf_rollout_row *out, struct hf_why *why);
@@ -52,7 +55,8 @@ HF_MUST_USE enum hf_err hf_rollout_row_find(struct hf_db *db,
 HF_MUST_USE enum hf_err hf_rollout_row_ensure(struct hf_tx *tx,
                                               const struct hf_published_bundle *bundle,
                                               struct hf_rollout_row *out, struct hf_why *why);
-/** Keep what is served of it, and tell watchers what has changed. `row` is what was read; written on success. */
+/** Keep what is served of it, and tell watchers what has changed. `row` is what was read; written
+ *  on success. */
 HF_MUST_USE enum hf_err hf_rollout_row_note_signed(struct hf_tx *tx,
                                                    const struct hf_published_bundle *bundle,
                                                    struct hf_rollout_row *row, struct hf_why *why);
@@ -70,18 +74,20 @@ static inline bool hf_rollout_is_stop(enum hf_rollout_state state)
     return state == HF_ROLLOUT_PAUSED || state == HF_ROLLOUT_ABORTED;
 }
 
-/* ---- the intent -------------------------------------------------------------------------------------- */
+/* ---- the intent ------------------------------------------------------------------------------ */
 
 /**
- * Ask for this step: `intent` without its time and actor, which are those of `tx`. HF_E_STATE while another one of a
- * rollout of this set is younger than HF_ROLLOUT_INTENT_S, since both would replace the same role; to pause and to abort
- * never waits. `is_logged`: a person asks, so the log names that one before the signer acts.
+ * Ask for this step: `intent` without its time and actor, which are those of `tx`. HF_E_STATE while
+ * another one of a rollout of this set is younger than HF_ROLLOUT_INTENT_S, since both would
+ * replace the same role; to pause and to abort never waits. `is_logged`: a person asks, so the log
+ * names that one before the signer acts.
  */
 HF_MUST_USE enum hf_err hf_rollout_intent_put(struct hf_tx *tx, struct hf_rollout_row *row,
                                               const struct hf_rollout_intent *intent,
                                               bool is_logged, struct hf_why *why);
-/** The outcome is known: clear `intent`, unless another one has taken its place, and log `action` ("rollout.step",
- *  "rollout.refused", …) with `outcome`, members that are taken, or NULL: not logged. */
+/** The outcome is known: clear `intent`, unless another one has taken its place, and log `action`
+ *  ("rollout.step", "rollout.refused", …) with `outcome`, members that are taken, or NULL: not
+ *  logged. */
 HF_MUST_USE enum hf_err hf_rollout_intent_clear(struct hf_tx *tx, const struct hf_rollout_row *row,
                                                 const struct hf_rollout_intent *intent,
                                                 const char *action, json_t *outcome,
@@ -90,7 +96,7 @@ HF_MUST_USE enum hf_err hf_rollout_intent_clear(struct hf_tx *tx, const struct h
 bool hf_rollout_intent_was_signed(const struct hf_rollout_intent *intent,
                                   const struct hf_published_rollout *rollout);
 
-/* ---- approvals (rollout_people.c) --------------------------------------------------------------------------------------- */
+/* ---- approvals (rollout_people.c) ------------------------------------------------------------ */
 
 struct hf_rollout_approval_row {
     int64_t since_s; /* of the stage and state that the step follows */
@@ -103,8 +109,8 @@ struct hf_rollout_approval_row {
     int64_t created_s;
 };
 
-/** Keep one that was checked, in place of the same approver's before; those of steps that follow anything else are
- *  forgotten. HF_E_LIMIT. */
+/** Keep one that was checked, in place of the same approver's before; those of steps that follow
+ *  anything else are forgotten. HF_E_LIMIT. */
 HF_MUST_USE enum hf_err hf_rollout_approval_add(struct hf_tx *tx, const struct hf_rollout_row *row,
                                                 const struct hf_rollout_approval_row *approval,
                                                 struct hf_why *why);
@@ -123,7 +129,7 @@ hf_rollout_approvals_read(struct hf_db *db, int64_t rollout_id, int64_t since_s,
                           const struct hf_rollout_intent *step, bool are_signed,
                           struct hf_rollout_approval_rows *out, struct hf_why *why);
 
-/* ---- devices that do not count ----------------------------------------------------------------------- */
+/* ---- devices that do not count --------------------------------------------------------------- */
 
 struct hf_rollout_excluded {
     int64_t id;

@@ -38,7 +38,7 @@ void hf_rollout_steering_free(struct hf_rollout_steering *s)
     free(s);
 }
 
-/* ---- 1: what is published ------------------------------------------------------------------------------ */
+/* ---- 1: what is published -------------------------------------------------------------------- */
 
 /* One bundle on its way into the list. */
 struct taking {
@@ -59,8 +59,8 @@ static bool is_noted(const struct hf_rollout_row *row, const struct hf_published
     return row->signed_version == rollout->role_version && row->is_signed == rollout->is_signed;
 }
 
-/* The row of a bundle, made or brought up to date by the writer if it has to be. If that cannot write, the row as it is will
- * do; `*is_there` is false if there is none. */
+/* The row of a bundle, made or brought up to date by the writer if it has to be. If that cannot
+ * write, the row as it is will do; `*is_there` is false if there is none. */
 static enum hf_err take_row(struct hf_rollout_steering *s, struct taking *t, bool *is_there,
                             struct hf_why *why)
 {
@@ -93,7 +93,8 @@ static int rank_of(const struct hf_published_bundle *bundle, int64_t now_s)
     return bundle->is_newest ? OVER : OVER_AND_OLD;
 }
 
-/* Two plans that say the same may differ here in what is between their members: then devices are counted once more. */
+/* Two plans that say the same may differ here in what is between their members: then devices are
+ * counted once more. */
 static bool is_same_plan(const struct hf_published_bundle *a, const struct hf_published_bundle *b)
 {
     return memcmp(a->description.plan, b->description.plan, sizeof *a->description.plan) == 0;
@@ -174,7 +175,7 @@ static enum hf_err take_published(struct hf_rollout_steering *s, struct hf_publi
     return HF_OK;
 }
 
-/* ---- a look ---------------------------------------------------------------------------------------------- */
+/* ---- a look ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *s, struct hf_published *published,
                                      int64_t now_s, bool *has_more, struct hf_why *why)
@@ -199,7 +200,7 @@ enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *s, struct hf_pu
     return err;
 }
 
-/* ---- views ----------------------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 /* A word and a sentence, also for what the engine does not know. */
 static void explain(const struct hf_rollout_steering *s, const struct hf_rollout_followed *f,

@@ -1,16 +1,17 @@
 /*
- * All rollouts of the published bundles: their devices are counted, what is due is decided (engine.h), and the signer is
- * asked for it. One look does all that is to be done now; the keeper (keeper.h) is the thread that looks. What others want
- * to see they get as copies, from any thread.
+ * All rollouts of the published bundles: their devices are counted, what is due is decided
+ * (engine.h), and the signer is asked for it. One look does all that is to be done now; the keeper
+ * (keeper.h) is the thread that looks. What others want to see they get as copies, from any thread.
  *
  * A look, in this order:
  *   1  which bundles are published, and what is signed of them; a change becomes an event
  *   2  devices that have changed are read again, or all of them in steps
  *   3  for each rollout: settle an intent that was left over, decide, ask
  *
- * Nothing is decided by what a crash could have lost: stage and state come from the repository, results from the
- * database. If the database cannot be read, nothing is decided. If it cannot be written, a rollout can only be stopped: the
- * step is in the log once it can. If the signer is away, it is asked again.
+ * Nothing is decided by what a crash could have lost: stage and state come from the repository,
+ * results from the database. If the database cannot be read, nothing is decided. If it cannot be
+ * written, a rollout can only be stopped: the step is in the log once it can. If the signer is
+ * away, it is asked again.
  */
 #ifndef HF_ROLLOUT_STEERING_H
 #define HF_ROLLOUT_STEERING_H
@@ -30,11 +31,13 @@ struct hf_rollout_port {
     void *ctx; /* of the functions */
     /** As hf_fleet_write_wait. */
     enum hf_err (*write)(void *ctx, hf_fleet_act *act, void *what, struct hf_why *why);
-    /** Ask the signer, as hf_signer_call_take; `request` is taken. NULL: there is none, and nothing is steered. */
+    /** Ask the signer, as hf_signer_call_take; `request` is taken. NULL: there is none, and nothing
+     *  is steered. */
     enum hf_err (*ask)(void *ctx, json_t *request, json_t **answer, struct hf_why *why);
     /** A rollout is paused or stalled, or is not any more. */
     void (*alarm)(void *ctx);
-    /** hf_fleet_is_behind: the database is an old copy, so its results are old, and nothing but a stop is asked for. */
+    /** hf_fleet_is_behind: the database is an old copy, so its results are old, and nothing but a
+     *  stop is asked for. */
     bool (*is_behind)(void *ctx);
     bool (*is_ending)(void *ctx);
 };
@@ -49,15 +52,15 @@ HF_MUST_USE enum hf_err hf_rollout_steering_new(const struct hf_rollout_port *po
 void hf_rollout_steering_free(struct hf_rollout_steering *steering);
 
 /**
- * Look once. `published` is borrowed; NULL: nothing is served. `*has_more`: devices are left to be read, look again at
- * once. Errors are those of the database, also if a rollout was stopped all the same; what the signer refuses is none, and is
- * seen in the views.
+ * Look once. `published` is borrowed; NULL: nothing is served. `*has_more`: devices are left to be
+ * read, look again at once. Errors are those of the database, also if a rollout was stopped all the
+ * same; what the signer refuses is none, and is seen in the views.
  */
 HF_MUST_USE enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *steering,
                                                  struct hf_published *published, int64_t now_s,
                                                  bool *has_more, struct hf_why *why);
 
-/* ---- for others, from any thread ----------------------------------------------------------------------- */
+/* ---- for others, from any thread ------------------------------------------------------------- */
 
 struct hf_rollout_view {
     bool is_counted; /* there are numbers; while they are not complete, `counted` says so */
@@ -70,8 +73,9 @@ struct hf_rollout_view {
     const char *wait;      /* static: a word for it; NULL: something is due */
 };
 
-/** Of the rollout with that row, whose bundle is published as in `bundle`: decided now, so that it fits to what is served,
- *  which the last look may not have seen. False: no look has seen the rollout yet, or it is
+/** Of the rollout with that row, whose bundle is published as in `bundle`: decided now, so that it
+ *  fits to what is served, which the last look may not have seen. False: no look has seen the
+ *  rollout yet, or it is
  *  not followed; then `wait` and `text` say why. */
 bool hf_rollout_steering_view(struct hf_rollout_steering *steering, int64_t rollout_id,
                               const struct hf_published_bundle *bundle, int64_t now_s,

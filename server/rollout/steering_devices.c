@@ -224,8 +224,8 @@ enum hf_err hf_rollout_follow_devices(struct hf_rollout_steering *s, bool *has_m
         s->is_scanning = false;
         return HF_OK;
     }
-    /* A scan goes on if changes are lost meanwhile, and another follows it: in a storm of reports they are lost again and
-     * again, and a scan that began again each time would never end. */
+    /* A scan goes on if changes are lost meanwhile, and another follows it: in a storm of reports
+     * they are lost again and again, and a scan that began again each time would never end. */
     if (!s->is_scanning && (s->must_scan || age_s >= HF_ROLLOUT_SCAN_EVERY_S || age_s < 0))
         begin_scan(s);
     for (unsigned i = 0; s->is_scanning && i < HF_ROLLOUT_SCAN_STEPS; i++)

@@ -1,12 +1,14 @@
-/* What the files of the steering share: steering.c, with what is published and the views; steering_devices.c, which reads
- * devices into the ledgers; steering_steps.c, which decides and asks. */
+/* What the files of the steering share: steering.c, with what is published and the views;
+ * steering_devices.c, which reads devices into the ledgers; steering_steps.c, which decides and
+ * asks. */
 #ifndef HF_ROLLOUT_STEERING_PARTS_H
 #define HF_ROLLOUT_STEERING_PARTS_H
 
 #include "server/rollout/steering.h"
 #include "server/rollout/steps.h"
 
-/* One rollout. The keeper's thread alone writes it; what views read is marked, and written under the mutex. */
+/* One rollout. The keeper's thread alone writes it; what views read is marked, and written under
+ * the mutex. */
 struct hf_rollout_followed {
     const struct hf_published_bundle *bundle; /* of steering->published; for views */
     struct hf_rollout_row row;                /* for views */
@@ -23,7 +25,8 @@ struct hf_rollout_followed {
     int64_t retry_s;                          /* not the same before then */
     int64_t wait_s;                           /* the last pause between two tries of it */
     char problem[HF_WHY_MAX];                 /* of the last try; "": none; for views */
-    /* A step that was signed, and that the database did not take yet; `unlogged.role_version` 0: there is none. */
+    /* A step that was signed, and that the database did not take yet; `unlogged.role_version` 0:
+     * there is none. */
     struct hf_rollout_intent unlogged_step;
     struct hf_rollout_stepped unlogged;
 
@@ -47,8 +50,8 @@ struct hf_rollout_steering {
     struct hf_why refused; /* by the database, first in the look under way; HF_OK: it took all */
 };
 
-/** hf_rollout_port.write. The look goes on if the database takes nothing, so that a stop gets through; then it ends with
- *  that error, and nothing else is asked for in it. */
+/** hf_rollout_port.write. The look goes on if the database takes nothing, so that a stop gets
+ *  through; then it ends with that error, and nothing else is asked for in it. */
 HF_MUST_USE enum hf_err hf_rollout_write(struct hf_rollout_steering *s, hf_fleet_act *act,
                                          void *what);
 

@@ -122,7 +122,8 @@ static void end_asking(struct hf_rollout_steering *s, struct hf_rollout_followed
     } else if (asked == HF_E_STATE) { /* the repository shows that step soon */
         await(s, f, a->step.from + 1);
     } else {
-        /* While the desk publishes, the repository is locked: no refusal that the log has to keep. */
+        /* While the desk publishes, the repository is locked: no refusal that the log has to
+         * keep. */
         a->is_logged = asked != HF_E_BUSY && strcmp(f->problem, a->refusal.text) != 0;
         try_later(s, f, a->refusal.text);
         if (asked == HF_E_NETWORK || asked == HF_E_MEMORY)
@@ -309,8 +310,9 @@ static void tell_numbers(struct hf_rollout_steering *s, struct hf_rollout_follow
                                  "stage", (json_int_t)stage, "counts", tally_json(&at->tally)));
 }
 
-/* A stop always. A step forward not while another one may still be signed; nor by results of an old copy of the database, as it
- * could follow failures that are lost with it, nor while the database takes nothing, as failures cannot be reported then. */
+/* A stop always. A step forward not while another one may still be signed; nor by results of an old
+ * copy of the database, as it could follow failures that are lost with it, nor while the database
+ * takes nothing, as failures cannot be reported then. */
 static bool is_allowed(const struct hf_rollout_steering *s, const struct hf_rollout_followed *f)
 {
     const enum hf_rollout_due due = f->verdict.due;

@@ -40,7 +40,7 @@ struct hf_rollout_intent hf_rollout_step_stop(const struct hf_published_bundle *
                                       .state = state};
 }
 
-/* ---- approvals --------------------------------------------------------------------------------------- */
+/* ---- approvals ------------------------------------------------------------------------------- */
 
 int64_t hf_rollout_step_approvals(const struct hf_published_bundle *bundle,
                                   const struct hf_rollout_intent *step)
@@ -66,7 +66,7 @@ enum hf_err hf_rollout_step_read_approvals(struct hf_db *db, int64_t rollout_id,
                                      why);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static json_t *approvals_json(const struct hf_rollout_approval_rows *approvals)
 {
@@ -117,7 +117,7 @@ enum hf_err hf_rollout_step_read_answer(const json_t *answer, struct hf_rollout_
     return HF_OK;
 }
 
-/* ---- the outcome ------------------------------------------------------------------------------------- */
+/* ---- the outcome ----------------------------------------------------------------------------- */
 
 enum hf_err hf_rollout_step_end(struct hf_tx *tx, const struct hf_rollout_row *row,
                                 const struct hf_rollout_intent *step,

@@ -18,8 +18,8 @@ enum hf_rollout_result {
 struct hf_rollout_tally {
     int64_t devices;
     int64_t waiting, on_trial, confirmed, failed, silent;
-    /* Registered devices that have never reported, so that they may use the bundle or not; 0 as soon as any device is known
-     * to use it, in whatever stage. Not among `devices`. */
+    /* Registered devices that have never reported, so that they may use the bundle or not; 0 as
+     * soon as any device is known to use it, in whatever stage. Not among `devices`. */
     int64_t unreported;
 };
 

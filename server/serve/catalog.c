@@ -18,7 +18,8 @@ static enum hf_err read_anchors(const struct hf_served_file *file, struct hf_pub
     return err;
 }
 
-/* As devices find it: a role of another form, or a stage that is signed for another file, says nothing. */
+/* As devices find it: a role of another form, or a stage that is signed for another file, says
+ * nothing. */
 static void read_rollout(const struct hf_trusted_set *set, const struct hf_target *target,
                          struct hf_published_bundle *out)
 {

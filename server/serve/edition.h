@@ -1,7 +1,8 @@
 /*
  * One whole state of the repository: every name that is served and its file. Built by
  * repository_load, checked by repository_check, rid of what nothing names, immutable from then on,
- * counted, shared by all loops. A name that is not in the table cannot be reached, whatever is on disk.
+ * counted, shared by all loops. A name that is not in the table cannot be reached, whatever is on
+ * disk.
  */
 #ifndef HF_SERVE_EDITION_H
 #define HF_SERVE_EDITION_H

@@ -53,7 +53,7 @@ static enum hf_err ask_take(struct hf_log_keeper *keeper, json_t *request, json_
                                answer, why);
 }
 
-/* ---- signatures ------------------------------------------------------------------------------------------ */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static enum hf_err read_last(void *what, struct hf_tx *tx, struct hf_why *why)
 {
@@ -91,7 +91,7 @@ static enum hf_err take_signatures(struct hf_log_keeper *keeper, struct task *ta
     }
 }
 
-/* ---- seals ----------------------------------------------------------------------------------------------- */
+/* ---- seals ----------------------------------------------------------------------------------- */
 
 static enum hf_err read_entry(void *ctx, const void *data, struct hf_why *why)
 {
@@ -122,7 +122,7 @@ static enum hf_err read_entries(void *what, struct hf_tx *tx, struct hf_why *why
     return hf_audit_log_list(tx->db, 0, from, HF_SEAL_ENTRIES_MAX + 2, read_entry, task, why);
 }
 
-/* ---- a log that was restarted ----------------------------------------------------------------------------- */
+/* ---- a log that was restarted ---------------------------------------------------------------- */
 
 static enum hf_err look_for_restart(void *ctx, const void *data, struct hf_why *why)
 {
@@ -147,7 +147,8 @@ static enum hf_err take_hash(void *ctx, const void *data, struct hf_why *why)
     return HF_OK;
 }
 
-/* State the restart in the log, once, and find the newest seal in the log: from there the signer reads on. */
+/* State the restart in the log, once, and find the newest seal in the log: from there the signer
+ * reads on. */
 static enum hf_err state_restart(void *what, struct hf_tx *tx, struct hf_why *why)
 {
     struct task *task = what;
@@ -200,8 +201,8 @@ static enum hf_err read_head(struct hf_log_keeper *keeper, struct task *task, st
     return err;
 }
 
-/* `base` is taken; NULL: the signer goes on from its last seal, or from what it read since. It seals when there are no more;
- * after a restart at the entry that states it, and not before. */
+/* `base` is taken; NULL: the signer goes on from its last seal, or from what it read since. It
+ * seals when there are no more; after a restart at the entry that states it, and not before. */
 static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task, json_t *base,
                                 struct hf_why *why)
 {
@@ -240,7 +241,8 @@ static enum hf_err read_on(struct hf_log_keeper *keeper, struct task *task, stru
     return hf_fleet_read_wait(keeper->fleet, read_entries, task, why);
 }
 
-/* The operator at the signer has let the log go on after a loss: the log says so, and is sealed again. */
+/* The operator at the signer has let the log go on after a loss: the log says so, and is sealed
+ * again. */
 static enum hf_err settle(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
 {
     HF_TRY(hf_fleet_write_wait(keeper->fleet, state_restart, task, why));
@@ -259,7 +261,8 @@ static enum hf_err settle(struct hf_log_keeper *keeper, struct task *task, struc
     return HF_OK;
 }
 
-/* The head of the signer is in the log, or the log is behind: then nothing new is let in (hf_fleet_set_behind). */
+/* The head of the signer is in the log, or the log is behind: then nothing new is let in
+ * (hf_fleet_set_behind). */
 static enum hf_err compare(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
 {
     HF_TRY(read_head(keeper, task, why));
@@ -298,7 +301,7 @@ static enum hf_err seal_log(struct hf_log_keeper *keeper, struct task *task, str
     return HF_OK;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void look(struct hf_log_keeper *keeper)
 {

@@ -1,7 +1,8 @@
 /*
- * Keeps the audit log whole, on a thread of its own: what the signer has signed is entered into the log within ten
- * seconds, and the signer seals the log every hour, so that nothing sealed can be changed by a stolen holdfastd or a
- * stolen database. While the signer or the database is away it tries again; nothing is lost meanwhile.
+ * Keeps the audit log whole, on a thread of its own: what the signer has signed is entered into the
+ * log within ten seconds, and the signer seals the log every hour, so that nothing sealed can be
+ * changed by a stolen holdfastd or a stolen database. While the signer or the database is away it
+ * tries again; nothing is lost meanwhile.
  */
 #ifndef HF_SERVE_LOG_KEEPER_H
 #define HF_SERVE_LOG_KEEPER_H

@@ -1,7 +1,7 @@
 /*
- * holdfastd: serves a TUF repository over HTTP and, with a configuration, is the fleet service (service.h). Holds
- * no key that signs. One loop, which serves no client, watches the repository and handles signals; the
- * serving loops run beside it.
+ * holdfastd: serves a TUF repository over HTTP and, with a configuration, is the fleet service
+ * (service.h). Holds no key that signs. One loop, which serves no client, watches the repository
+ * and handles signals; the serving loops run beside it.
  */
 #include "common/cli/cli.h"
 #include "common/json/json.h"
@@ -54,9 +54,10 @@ struct server {
     struct hf_repository repository;
 };
 
-/* ---- the control loop -------------------------------------------------------------------------- */
+/* ---- the control loop ------------------------------------------------------------------------ */
 
-/* A loop that did not run since the last call serves no client: without a notice systemd restarts. */
+/* A loop that did not run since the last call serves no client: without a notice systemd
+ * restarts. */
 static void on_watchdog(uv_timer_t *timer)
 {
     struct server *s = timer->data;
@@ -239,7 +240,7 @@ static enum hf_err start_control(struct server *s, struct hf_why *why)
                                &events, why);
 }
 
-/* ---- starting ---------------------------------------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------------------------- */
 
 static enum hf_err open_service(struct server *s, struct hf_why *why)
 {
@@ -379,7 +380,8 @@ static enum hf_err read_config(struct hf_serve_options *options, struct hf_confi
     return hf_serve_options_from_config(options, config, why);
 }
 
-/* What the configuration names must be there as well: what would keep the service from starting is found. */
+/* What the configuration names must be there as well: what would keep the service from starting is
+ * found. */
 static enum hf_err check_config(const struct hf_serve_options *options,
                                 const struct hf_config *config, struct hf_why *why)
 {

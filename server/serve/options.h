@@ -24,8 +24,8 @@ struct hf_serve_options {
 /** -1: serve as `out` says, which is to be freed. Otherwise the exit code: help or the version was
  *  printed, or one sentence on standard error says what is wrong. Reads no files. */
 int hf_serve_options_parse(int argc, const char **argv, struct hf_serve_options *out);
-/** Take from a configuration what the command line says otherwise; `options` is to be freed in each case. Reads no
- *  files. HF_E_ARGUMENT, HF_E_MEMORY. */
+/** Take from a configuration what the command line says otherwise; `options` is to be freed in each
+ *  case. Reads no files. HF_E_ARGUMENT, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_serve_options_from_config(struct hf_serve_options *options,
                                                      const struct hf_config *config,
                                                      struct hf_why *why);

@@ -43,16 +43,16 @@ HF_MUST_USE enum hf_err hf_newest_check(const struct hf_newest *newest, const st
                                         struct hf_why *why);
 
 /**
- * `e` is about to be served: remember it, and in the folder `state` (may be NULL) too. HF_E_STORAGE:
- * `newest` holds it while the folder does not; the next call writes what is missing, also for the
- * same `e`. HF_E_MEMORY: `newest` may hold a part of it. Blocking I/O.
+ * `e` is about to be served: remember it, and in the folder `state` (may be NULL) too.
+ * HF_E_STORAGE: `newest` holds it while the folder does not; the next call writes what is missing,
+ * also for the same `e`. HF_E_MEMORY: `newest` may hold a part of it. Blocking I/O.
  */
 HF_MUST_USE enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition *e,
                                            const char *state, struct hf_why *why);
 
 /** What an earlier process remembered in `state`; nothing, and HF_OK, where there was none. On
- *  failure `why` names a file that is damaged or cannot be read, and `out` holds the others: none of
- *  them where that is the root, which they are judged by. Free it in any case. Blocking I/O. */
+ *  failure `why` names a file that is damaged or cannot be read, and `out` holds the others: none
+ *  of them where that is the root, which they are judged by. Free it in any case. Blocking I/O. */
 HF_MUST_USE enum hf_err hf_newest_load(const char *state, struct hf_newest *out,
                                        struct hf_why *why);
 void hf_newest_free(struct hf_newest *newest);

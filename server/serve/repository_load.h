@@ -1,8 +1,9 @@
 /*
  * From a folder on disk to an edition in memory. Blocking I/O: runs in the thread pool.
  *
- * timestamp.json is read before everything else: what a timestamp names was on disk before it. So the
- * files of the timestamp that was read are found, whatever is published while the folders are read.
+ * timestamp.json is read before everything else: what a timestamp names was on disk before it. So
+ * the files of the timestamp that was read are found, whatever is published while the folders are
+ * read.
  */
 #ifndef HF_SERVE_REPOSITORY_LOAD_H
 #define HF_SERVE_REPOSITORY_LOAD_H
@@ -17,8 +18,8 @@ struct hf_repository_mark {
     struct hf_file_mark folder;
 };
 
-/** HF_E_NOT_FOUND when `dir` has no metadata/timestamp.json, or it cannot be read: a typo, a disk that
- *  is not mounted, or a repository that is still to come. */
+/** HF_E_NOT_FOUND when `dir` has no metadata/timestamp.json, or it cannot be read: a typo, a disk
+ *  that is not mounted, or a repository that is still to come. */
 HF_MUST_USE enum hf_err hf_repository_require(const char *dir, struct hf_why *why);
 
 /** Without reading the files. Never fails: what cannot be examined is not there. */

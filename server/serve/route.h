@@ -13,8 +13,8 @@ struct hf_answer {
     bool is_health;              /* /healthz, which has a status of its own */
 };
 
-/** Depends only on the request, which was not refused, and the edition. `e` is NULL as long as there
- *  is no whole repository. */
+/** Depends only on the request, which was not refused, and the edition. `e` is NULL as long as
+ *  there is no whole repository. */
 struct hf_answer hf_route(const struct hf_request *request, const struct hf_edition *e);
 
 /* A problem of HF_WHY_MAX bytes and a role's name, all escaped, and the rest. */

@@ -30,7 +30,7 @@ static const struct hf_refusal refusals[] = {
     {505, "this server speaks HTTP/1.1 and HTTP/1.0", NULL},
 };
 
-/* ---- requests ---------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static void handle_device(void *ctx, struct hf_request *request)
 {
@@ -128,7 +128,7 @@ static void offer_directory(void *ctx, struct hf_directory *directory)
             hf_gate_offer(&service->fronts[i].gate, directory);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static enum hf_err listen_on(const char *text, struct front *fronts, unsigned n, const char *what,
                              struct hf_why *why)
@@ -300,7 +300,8 @@ static enum hf_err start_front(struct front *front, struct hf_why *why)
 
 enum hf_err hf_service_start(struct hf_service *service, struct hf_why *why)
 {
-    /* The audits look at the repository, which is there by now; no request has asked for them yet. */
+    /* The audits look at the repository, which is there by now; no request has asked for them
+     * yet. */
     HF_TRY(start_auditor(service, why));
     service->api.config.auditor = service->auditor;
     HF_TRY(start_rollouts(service, why));
@@ -310,7 +311,7 @@ enum hf_err hf_service_start(struct hf_service *service, struct hf_why *why)
     return HF_OK;
 }
 
-/* ---- while it runs --------------------------------------------------------------------------------------- */
+/* ---- while it runs --------------------------------------------------------------------------- */
 
 void hf_service_offer(struct hf_service *service, struct hf_edition *edition)
 {
@@ -336,7 +337,7 @@ void hf_service_tick(struct hf_service *service)
     hf_fleet_tick(service->fleet);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void hf_service_stop(struct hf_service *service)
 {

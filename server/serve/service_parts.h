@@ -1,4 +1,5 @@
-/* What the files of the fleet part share: service.c, from its start to its end, and service_reload.c. */
+/* What the files of the fleet part share: service.c, from its start to its end, and
+ * service_reload.c. */
 #ifndef HF_SERVE_SERVICE_PARTS_H
 #define HF_SERVE_SERVICE_PARTS_H
 

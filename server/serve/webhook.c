@@ -52,7 +52,7 @@ struct delivery {
     struct hf_buf body;
 };
 
-/* ---- one delivery ---------------------------------------------------------------------------------- */
+/* ---- one delivery ---------------------------------------------------------------------------- */
 
 /* "t=TIME,v1=HEX" for `body`. */
 #define SIGNATURE_MAX 96
@@ -108,7 +108,8 @@ static struct curl_slist *make_headers(const struct hf_webhook *w, const struct 
     return headers;
 }
 
-/* HF_E_POLICY: the receiver has got the request and has not taken it. HF_E_NETWORK: it was not reached. */
+/* HF_E_POLICY: the receiver has got the request and has not taken it. HF_E_NETWORK: it was not
+ * reached. */
 static enum hf_err judge(CURL *curl, CURLcode code, int64_t id, struct hf_why *why)
 {
     long status = 0, sent = 0;
@@ -153,7 +154,7 @@ static const char *event_of(const struct hf_finding *row)
     return row->version == 1 ? "opened" : "changed";
 }
 
-/* ---- those that are due ------------------------------------------------------------------------------ */
+/* ---- those that are due ---------------------------------------------------------------------- */
 
 static enum hf_err prepare(void *ctx, const void *data, struct hf_why *why)
 {
@@ -201,9 +202,9 @@ static bool must_stop(const struct hf_webhook *w)
     return atomic_load(&w->is_ending) || atomic_load(&w->has_fresh);
 }
 
-/* Those that are due, in their order, from where the last pass ended. What the receiver does not take waits for the next
- * pass and holds back none of the others: a filter before the receiver may dislike a text that a device has written. HF_OK:
- * none of them failed. */
+/* Those that are due, in their order, from where the last pass ended. What the receiver does not
+ * take waits for the next pass and holds back none of the others: a filter before the receiver may
+ * dislike a text that a device has written. HF_OK: none of them failed. */
 static enum hf_err pass(struct hf_webhook *w, bool *is_idle, struct hf_why *why)
 {
     unsigned n_refused = 0;
@@ -274,7 +275,7 @@ static void run(void *ctx)
     }
 }
 
-/* ---- start and end ------------------------------------------------------------------------------------ */
+/* ---- start and end --------------------------------------------------------------------------- */
 
 static enum hf_err read_secret(const char *path, struct hf_buf *out, struct hf_why *why)
 {

@@ -1,4 +1,5 @@
-/* Certificates of devices: issued within the quotas, renewed by the old key; and the CAs that issue them. */
+/* Certificates of devices: issued within the quotas, renewed by the old key; and the CAs that issue
+ * them. */
 #include "server/signer/verbs.h"
 
 #include "common/base/limits.h"
@@ -109,8 +110,8 @@ enum hf_err hf_verb_issue(struct hf_signer *signer, const json_t *request, int f
     return err;
 }
 
-/* The old certificate is of this very CA, still valid, and of this device; and its key signed the request: so a
- * stolen holdfastd cannot renew what it has no key of. */
+/* The old certificate is of this very CA, still valid, and of this device; and its key signed the
+ * request: so a stolen holdfastd cannot renew what it has no key of. */
 static enum hf_err check_old(const struct order *order, X509 *old, struct hf_bytes signature,
                              int64_t now_s, struct hf_why *why)
 {

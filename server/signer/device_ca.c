@@ -34,7 +34,7 @@ static enum hf_err ca_path(const char *state_dir, const char *name, const char *
     return hf_path_set(out, why, "%s/device-ca/%s%s", state_dir, name, end);
 }
 
-/* ---- certificates ------------------------------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------------------- */
 
 static bool set_time(ASN1_TIME *time, int64_t at_s)
 {
@@ -65,8 +65,8 @@ static int64_t end_of(int64_t wanted_s, const ASN1_TIME *issuer_end)
     return end_s;
 }
 
-/* What every certificate has: a random serial, which is positive and of 16 bytes, names, dates and key. NULL
- * without memory. `issuer` NULL: it signs itself. */
+/* What every certificate has: a random serial, which is positive and of 16 bytes, names, dates and
+ * key. NULL without memory. `issuer` NULL: it signs itself. */
 static X509 *new_certificate(X509 *issuer, EVP_PKEY *key, const char *account, const char *name,
                              int64_t begin_s, int64_t end_s)
 {
@@ -149,7 +149,7 @@ bool hf_device_ca_is_of(X509 *certificate, const char *id)
     return is_found;
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* What `write` puts into a memory BIO, as a new file. */
 static enum hf_err create_pem(const char *path, mode_t mode, EVP_PKEY *key, X509 *certificate,
@@ -231,7 +231,8 @@ enum hf_err hf_device_ca_save(const char *state_dir, const struct hf_device_ca *
     return err;
 }
 
-/* The text of the last attribute `nid` of the subject; false if it is missing or longer than `out`. */
+/* The text of the last attribute `nid` of the subject; false if it is missing or longer than
+ * `out`. */
 static bool subject_text(X509 *certificate, int nid, char out[HF_ACCOUNT_NAME_MAX + 1])
 {
     X509_NAME *subject = X509_get_subject_name(certificate);

@@ -9,10 +9,10 @@
 #include <sodium.h>
 #include <string.h>
 
-/* ---- sealing ------------------------------------------------------------------------------------------ */
+/* ---- sealing --------------------------------------------------------------------------------- */
 
-/* After a restart the new log begins at an entry that this log key sealed once, as `base` shows, or at nothing: never at
- * a hash that was just handed over. */
+/* After a restart the new log begins at an entry that this log key sealed once, as `base` shows, or
+ * at nothing: never at a hash that was just handed over. */
 static enum hf_err read_base(const struct hf_signer *signer, const json_t *base,
                              struct hf_audit_head *out, struct hf_why *why)
 {
@@ -35,7 +35,8 @@ static enum hf_err read_base(const struct hf_signer *signer, const json_t *base,
     return HF_OK;
 }
 
-/* Does the request go on behind entries that were read before? Their hash was computed here, from the last seal. */
+/* Does the request go on behind entries that were read before? Their hash was computed here, from
+ * the last seal. */
 static bool goes_on(const struct hf_signer *signer, const json_t *request,
                     const struct hf_seal_head *sealed)
 {
@@ -106,8 +107,8 @@ static enum hf_err sign_seal(struct hf_signer *signer, const struct hf_seal_head
     return err;
 }
 
-/* Entries that are not to be sealed yet, because more follow ("more"), are only read. A restarted log is read until the entry
- * that states the restart, and sealed there. */
+/* Entries that are not to be sealed yet, because more follow ("more"), are only read. A restarted
+ * log is read until the entry that states the restart, and sealed there. */
 static enum hf_err extend(struct hf_signer *signer, const json_t *request,
                           const struct hf_log_restart *restart, const struct hf_moment *now,
                           json_t **answer, struct hf_why *why)
@@ -149,7 +150,7 @@ enum hf_err hf_verb_seal(struct hf_signer *signer, const json_t *request, int fd
     return err;
 }
 
-/* ---- the restart -------------------------------------------------------------------------------------- */
+/* ---- the restart ----------------------------------------------------------------------------- */
 
 enum hf_err hf_signer_restart_log(struct hf_signer *signer, const char *reason, int64_t now_s,
                                   struct hf_audit_head *lost, struct hf_why *why)

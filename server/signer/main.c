@@ -1,4 +1,5 @@
-/* holdfast-signer: holds the online keys and the device CAs, has no network. Its commands and its help. */
+/* holdfast-signer: holds the online keys and the device CAs, has no network. Its commands and its
+ * help. */
 #include "common/base/timetext.h"
 #include "common/cli/cli.h"
 #include "common/json/json.h"
@@ -32,7 +33,7 @@ static const char *config_path(const struct options *o)
     return o->config != NULL ? o->config : HF_CONFIG_PATH;
 }
 
-/* ---- init, ca new ------------------------------------------------------------------------------ */
+/* ---- init, ca new ---------------------------------------------------------------------------- */
 
 static enum hf_err make(struct hf_cli_call *call, struct hf_why *why)
 {
@@ -104,7 +105,7 @@ static const struct hf_cli_command cmd_ca_new = {
     .run = make_ca,
 };
 
-/* ---- log restart ------------------------------------------------------------------------------- */
+/* ---- log restart ----------------------------------------------------------------------------- */
 
 static enum hf_err restart_log(struct hf_cli_call *call, struct hf_why *why)
 {
@@ -149,7 +150,7 @@ static const struct hf_cli_command cmd_log_restart = {
     .run = restart_log,
 };
 
-/* ---- run --------------------------------------------------------------------------------------- */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 static enum hf_err serve(struct hf_cli_call *call, struct hf_why *why)
 {
@@ -178,7 +179,7 @@ static const struct hf_cli_command cmd_run = {
     .run = serve,
 };
 
-/* ---- the program ------------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static const struct hf_cli_command *const commands[] = {&cmd_init, &cmd_ca_new, &cmd_log_restart,
                                                         &cmd_run};

@@ -1,4 +1,5 @@
-/* What the clocks of the machine say. Functions that depend on time are given it, so that a test sets both clocks. */
+/* What the clocks of the machine say. Functions that depend on time are given it, so that a test
+ * sets both clocks. */
 #ifndef HF_SIGNER_MOMENT_H
 #define HF_SIGNER_MOMENT_H
 

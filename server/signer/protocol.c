@@ -184,8 +184,8 @@ enum hf_err hf_signer_call_take(const char *path, int *connection, json_t *reque
     enum hf_err err = HF_E_NETWORK;
     if (request == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a request to the signer");
-    /* A kept connection may have ended with a restart of the signer: then a new one, once. It breaks
-     * before the request is read, so nothing is done twice. */
+    /* A kept connection may have ended with a restart of the signer: then a new one, once. It
+     * breaks before the request is read, so nothing is done twice. */
     for (bool was_open = true; err == HF_E_NETWORK && was_open;) {
         was_open = *connection >= 0;
         err = was_open ? HF_OK : connect_to(path, connection, why);

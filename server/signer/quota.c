@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the signer's own time ------------------------------------------------------------------------- */
+/* ---- the signer's own time ------------------------------------------------------------------- */
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
 {
@@ -49,7 +49,7 @@ static enum hf_err keep_time(struct hf_signer_state *state, const struct hf_mome
     return hf_db_execute(state->db, &forget, HF_PARAMS(hf_p_int("own", own_s)), why);
 }
 
-/* ---- quotas ---------------------------------------------------------------------------------------- */
+/* ---- quotas ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *prefix; /* of the name that it is counted under */
@@ -71,7 +71,8 @@ struct use {
     int64_t opens_s; /* when it opens again, in the time of day */
 };
 
-/* The seconds of the two clocks do not begin at the same moment; what differs by more was set since. */
+/* The seconds of the two clocks do not begin at the same moment; what differs by more was set
+ * since. */
 static int64_t opens_at(int64_t noted_s, int64_t ends_s, const struct hf_moment *now, int64_t own_s)
 {
     int64_t counted_s = now->wall_s + ends_s - own_s;
@@ -149,8 +150,8 @@ enum hf_err hf_quota_take(struct hf_signer_state *state, const struct hf_quota *
     if (err == HF_OK)
         return hf_db_commit(state->db, why);
     hf_db_rollback(state->db);
-    /* The time is kept with a refusal too: a machine that restarts often, and whose clock stands still meanwhile,
-     * would not get on otherwise. */
+    /* The time is kept with a refusal too: a machine that restarts often, and whose clock stands
+     * still meanwhile, would not get on otherwise. */
     if (err == HF_E_LIMIT && hf_db_commit(state->db, NULL) == HF_OK)
         return err;
     while (hf_db_depth(state->db) > 0)

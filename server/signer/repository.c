@@ -139,8 +139,8 @@ static enum hf_err fail_with_name(const char *from, enum hf_err err, struct hf_w
                    at + strlen(from));
 }
 
-/* The folder is read through the descriptor, so that a name cannot be exchanged under us, and with the rights
- * of this process. */
+/* The folder is read through the descriptor, so that a name cannot be exchanged under us, and with
+ * the rights of this process. */
 enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int fd,
                             const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
@@ -179,8 +179,8 @@ enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_momen
     hf_publication_close(&p);
     if (err != HF_OK)
         return err;
-    /* A new one would end at new_end_s, so this one is as old as it ends earlier. One that ends much later was signed by a
-     * clock that was far ahead: nothing would be signed until then. */
+    /* A new one would end at new_end_s, so this one is as old as it ends earlier. One that ends
+     * much later was signed by a clock that was far ahead: nothing would be signed until then. */
     int64_t age_s = new_end_s - end_s;
     if (is_half_over || age_s >= every_s || age_s <= -every_s) {
         HF_TRY(hf_online_refresh(&at, &result, why));
@@ -191,7 +191,8 @@ enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_momen
     int64_t half_s = (new_end_s - now->wall_s) / 2, wait_s = every_s - age_s;
     if (half_s - age_s < wait_s)
         wait_s = half_s - age_s;
-    /* Also what was signed before a crash, or beside this process; only when the timestamp is there. */
+    /* Also what was signed before a crash, or beside this process; only when the timestamp is
+     * there. */
     HF_TRY(hf_signer_note_published(signer, &result, now->wall_s, why));
     *next_s = now->wall_s + (wait_s > 1 ? wait_s : 1);
     return HF_OK;

@@ -69,8 +69,8 @@ static json_t *answer_of(const struct hf_online_stage *signed_stage)
                      hf_json_time(signed_stage->now.since_s));
 }
 
-/* Stopping is never counted: to be slow there would harm devices. What opens is, so that stopping and resuming in turn does not
- * fill the disk; a rollout that is open can be stopped once. */
+/* Stopping is never counted: to be slow there would harm devices. What opens is, so that stopping
+ * and resuming in turn does not fill the disk; a rollout that is open can be stopped once. */
 enum hf_err hf_verb_step(struct hf_signer *signer, const json_t *message, int fd,
                          const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {

@@ -12,7 +12,7 @@
 #include <sodium.h>
 #include <string.h>
 
-/* ---- opening -------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 enum hf_err hf_signer_make(const struct hf_config *config, struct hf_why *why)
 {
@@ -80,7 +80,7 @@ void hf_signer_close(struct hf_signer *signer)
     hf_signing_key_free(&signer->log_key);
 }
 
-/* ---- signatures, status, and the table ---------------------------------------------------------------- */
+/* ---- signatures, status, and the table ------------------------------------------------------- */
 
 static enum hf_err signatures(struct hf_signer *signer, const json_t *request, int fd,
                               const struct hf_moment *now, json_t **answer, struct hf_why *why)

@@ -92,7 +92,7 @@ enum hf_err hf_signer_state_note_version(struct hf_signer_state *state,
     return end(state, err, why);
 }
 
-/* ---- the seal -------------------------------------------------------------------------------------- */
+/* ---- the seal -------------------------------------------------------------------------------- */
 
 enum hf_err hf_signer_state_seal_head(struct hf_signer_state *state, struct hf_seal_head *out,
                                       struct hf_why *why)
@@ -154,7 +154,7 @@ enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
     return end(state, err, why);
 }
 
-/* ---- a restart of the log --------------------------------------------------------------------------- */
+/* ---- a restart of the log -------------------------------------------------------------------- */
 
 enum hf_err hf_signer_state_restart(struct hf_signer_state *state, struct hf_log_restart *out,
                                     struct hf_why *why)
@@ -219,7 +219,7 @@ enum hf_err hf_signer_state_set_restart_read(struct hf_signer_state *state,
                          why);
 }
 
-/* ---- what was signed ---------------------------------------------------------------------------------- */
+/* ---- what was signed ------------------------------------------------------------------------- */
 
 enum hf_err hf_signer_state_newest(struct hf_signer_state *state, int64_t *out, struct hf_why *why)
 {

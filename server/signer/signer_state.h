@@ -1,7 +1,7 @@
 /*
- * What the signer must not forget: STATE/signer.db. A change is on disk when its function returns, so that
- * no answer is sent before it: the last seal, so that the log is only ever extended; a row for each signature made;
- * and what is used of the quotas (quota.h).
+ * What the signer must not forget: STATE/signer.db. A change is on disk when its function returns,
+ * so that no answer is sent before it: the last seal, so that the log is only ever extended; a row
+ * for each signature made; and what is used of the quotas (quota.h).
  */
 #ifndef HF_SIGNER_SIGNER_STATE_H
 #define HF_SIGNER_SIGNER_STATE_H
@@ -15,7 +15,8 @@ struct hf_signer_state {
     struct hf_db *db; /* locked: one signer a folder */
 };
 
-/** Open STATE/signer.db, which is made if missing, and lock the folder: HF_E_BUSY when another signer runs. */
+/** Open STATE/signer.db, which is made if missing, and lock the folder: HF_E_BUSY when another
+ *  signer runs. */
 HF_MUST_USE enum hf_err hf_signer_state_open(const char *dir, struct hf_signer_state *out,
                                              struct hf_why *why);
 void hf_signer_state_close(struct hf_signer_state *state);
@@ -34,13 +35,14 @@ HF_MUST_USE enum hf_err hf_signer_state_note(struct hf_signer_state *state,
                                              const struct hf_signature_note *note,
                                              struct hf_why *why);
 
-/** The same beside the signer that runs in the folder, by a command that signs. HF_E_NOT_FOUND without a folder. */
+/** The same beside the signer that runs in the folder, by a command that signs. HF_E_NOT_FOUND
+ *  without a folder. */
 HF_MUST_USE enum hf_err hf_signer_state_note_beside(const char *dir,
                                                     const struct hf_signature_note *note,
                                                     struct hf_why *why);
 
-/** Note a signature over metadata, unless this version or a later one of the kind is noted: after a power cut
- *  between publishing and noting, the next call makes up for it. */
+/** Note a signature over metadata, unless this version or a later one of the kind is noted: after a
+ *  power cut between publishing and noting, the next call makes up for it. */
 HF_MUST_USE enum hf_err hf_signer_state_note_version(struct hf_signer_state *state,
                                                      const struct hf_signature_note *note,
                                                      struct hf_why *why);
@@ -52,8 +54,8 @@ struct hf_seal_head {
 };
 HF_MUST_USE enum hf_err hf_signer_state_seal_head(struct hf_signer_state *state,
                                                   struct hf_seal_head *out, struct hf_why *why);
-/** Replace it by one with a higher sequence, and note the signature. After a restart of the log any sequence is taken,
- *  and the restart is over. */
+/** Replace it by one with a higher sequence, and note the signature. After a restart of the log any
+ *  sequence is taken, and the restart is over. */
 HF_MUST_USE enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
                                                       const struct hf_seal_head *head,
                                                       const struct hf_signature_note *note,
@@ -80,8 +82,8 @@ HF_MUST_USE enum hf_err hf_signer_state_set_restart_read(struct hf_signer_state 
 HF_MUST_USE enum hf_err hf_signer_state_newest(struct hf_signer_state *state, int64_t *out,
                                                struct hf_why *why);
 
-/** The signatures with a number above `after`, oldest first, at most HF_SIGNER_SIGNATURES_AT_ONCE: an array
- *  of objects. A new reference. */
+/** The signatures with a number above `after`, oldest first, at most HF_SIGNER_SIGNATURES_AT_ONCE:
+ *  an array of objects. A new reference. */
 HF_MUST_USE enum hf_err hf_signer_state_signatures(struct hf_signer_state *state, int64_t after,
                                                    json_t **out, struct hf_why *why);
 

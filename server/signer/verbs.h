@@ -7,17 +7,18 @@
 
 #define HF_SIGNER_REQUEST "a request to the signer" /* in sentences */
 
-/** Do what `request` asks; `fd` is a descriptor that came with it, or -1. `*answer` is written on HF_OK only: a new
- *  reference, NULL without memory. */
+/** Do what `request` asks; `fd` is a descriptor that came with it, or -1. `*answer` is written on
+ *  HF_OK only: a new reference, NULL without memory. */
 typedef enum hf_err hf_signer_verb(struct hf_signer *signer, const json_t *request, int fd,
                                    const struct hf_moment *now, json_t **answer,
                                    struct hf_why *why);
 
 /* repository.c */
 hf_signer_verb hf_verb_refresh, hf_verb_publish;
-/* rollout.c: {"verb": "step", "path": "s/p/3.pem", "from": 7, "stage": 1, "state": "open", "reason": "…", "approvals": […]}
- * -> {"version": 8, "stage": 1, "state": "open", "since": "…"}. Stages count from 0. "state" where another step was signed
- * meanwhile, "policy", "signature" and "limit" where the rules forbid it, and as hf_online_step. */
+/* rollout.c: {"verb": "step", "path": "s/p/3.pem", "from": 7, "stage": 1, "state": "open",
+ * "reason": "…", "approvals": […]} -> {"version": 8, "stage": 1, "state": "open", "since": "…"}.
+ * Stages count from 0. "state" where another step was signed meanwhile, "policy", "signature" and
+ * "limit" where the rules forbid it, and as hf_online_step. */
 hf_signer_verb hf_verb_step;
 
 /* certificates.c */
@@ -39,8 +40,8 @@ HF_MUST_USE enum hf_err hf_signer_note_rollout(struct hf_signer *signer,
                                                const char *subject, int64_t now_s,
                                                struct hf_why *why);
 
-/** Name and account of each device CA, with what is used of its quota by `now`, or without `now` (NULL) with its
- *  certificate: a new reference. */
+/** Name and account of each device CA, with what is used of its quota by `now`, or without `now`
+ *  (NULL) with its certificate: a new reference. */
 HF_MUST_USE enum hf_err hf_signer_list_cas(struct hf_signer *signer, const struct hf_moment *now,
                                            json_t **out, struct hf_why *why);
 

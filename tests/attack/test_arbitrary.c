@@ -1,5 +1,5 @@
-/* Arbitrary software, wrong software and extraneous dependencies: only what the publisher signed for
- * this very device is ever fetched, and only as it was signed (TUF 5.6.3, 5.7.3). */
+/* Arbitrary software, wrong software and extraneous dependencies: only what the publisher signed
+ * for this very device is ever fetched, and only as it was signed (TUF 5.6.3, 5.7.3). */
 #include "tests/support/attack.h"
 
 #include "common/base/limits.h"
@@ -24,7 +24,7 @@ static void make_impostor(size_t len, struct hf_buf *pem)
         CHECK_OK(hf_buf_append_text(pem, "\n"));
 }
 
-/* ---- arbitrary software -------------------------------------------------------------------------- */
+/* ---- arbitrary software ---------------------------------------------------------------------- */
 
 static void arbitrary_software_under_a_listed_name(void **state)
 {
@@ -63,7 +63,7 @@ static void arbitrary_software_announced_with_both_online_keys(void **state)
                          "targets version 3 is signed by 0 of the keys of role targets");
 }
 
-/* ---- wrong software ------------------------------------------------------------------------------ */
+/* ---- wrong software -------------------------------------------------------------------------- */
 
 static void wrong_software_genuine_bundle_of_another_profile(void **state)
 {
@@ -121,7 +121,7 @@ static void wrong_software_described_as_ours_under_another_name(void **state)
     assert_true(fake_log_has(&d->fake, "amazon-iot/full/4.pem is skipped"));
 }
 
-/* ---- extraneous dependencies --------------------------------------------------------------------- */
+/* ---- extraneous dependencies ----------------------------------------------------------------- */
 
 static void add_evil_dependency(void *ctx, const char *role, json_t *envelope)
 {

@@ -1,6 +1,6 @@
 /*
- * Lists of certificates that a hostile server sends to make the search for a path expensive, endless, or blind
- * to a constraint. Signatures are counted where Mbed TLS checks them.
+ * Lists of certificates that a hostile server sends to make the search for a path expensive,
+ * endless, or blind to a constraint. Signatures are counted where Mbed TLS checks them.
  */
 #include "tests/support/check.h"
 
@@ -16,7 +16,7 @@
 
 #define HOST TLS_HOST
 
-/* ---- signatures are counted --------------------------------------------------------------------------- */
+/* ---- signatures are counted ------------------------------------------------------------------ */
 
 static unsigned n_checked;
 
@@ -40,7 +40,7 @@ int __wrap_mbedtls_pk_verify_ext(mbedtls_pk_type_t type, const void *options,
                                         signature_len);
 }
 
-/* ---- a list, and its verdict ----------------------------------------------------------------------------- */
+/* ---- a list, and its verdict ----------------------------------------------------------------- */
 
 #define SENT_MAX 80
 #define KEYS_MAX 8
@@ -132,7 +132,8 @@ static struct hf_verdict verify_as(const struct list *list, const struct hf_chai
     return verdict;
 }
 
-/* What Mbed TLS makes of the verdict: the same, for one signature more where it is valid, and none where it is not. */
+/* What Mbed TLS makes of the verdict: the same, for one signature more where it is valid, and none
+ * where it is not. */
 static void verify_in_store(const struct list *list, const struct hf_verdict *verdict)
 {
     const struct hf_trust_anchor anchor = anchor_of(list);
@@ -169,9 +170,10 @@ static unsigned faults_of(const struct hf_verdict *verdict)
     return faults;
 }
 
-/* ---- lists with more paths than can be tried ------------------------------------------------------------- */
+/* ---- lists with more paths than can be tried ------------------------------------------------- */
 
-/* Two certificates of each CA, of one name and one key: 2^20 paths, all signatures good, none ends. */
+/* Two certificates of each CA, of one name and one key: 2^20 paths, all signatures good, none
+ * ends. */
 static void two_certificates_of_each_ca_cost_no_more_than_the_bound(void **state)
 {
     struct list *list = *state;
@@ -214,7 +216,8 @@ static void long_name(char out[1100], const char *text, char letter)
     }
 }
 
-/* Two certificates of each of seven CAs, and above them many that did not sign: all steps, with long names. */
+/* Two certificates of each of seven CAs, and above them many that did not sign: all steps, with
+ * long names. */
 static void long_names_cost_more_steps(void **state)
 {
     struct list *list = *state;
@@ -236,7 +239,8 @@ static void long_names_cost_more_steps(void **state)
     assert_in_range(verdict.n_steps, 0, HF_VERIFY_STEPS_MAX / 4);
 }
 
-/* Signatures by none of the keys of that name: each pair has to be checked, and no more of them than allowed. */
+/* Signatures by none of the keys of that name: each pair has to be checked, and no more of them
+ * than allowed. */
 static void signatures_that_no_key_made_are_bounded(void **state)
 {
     struct list *list = *state;
@@ -273,7 +277,7 @@ static void refused_list_costs_no_more_signatures(void **state)
     assert_false(verify(list).is_valid);
 }
 
-/* ---- cross-signs in a circle -------------------------------------------------------------------------------- */
+/* ---- cross-signs in a circle ----------------------------------------------------------------- */
 
 static void send_circle(struct list *list)
 {
@@ -305,7 +309,7 @@ static void way_out_of_a_circle_is_found(void **state)
     assert_int_equal(verdict.path[verdict.n_path - 1].index, HF_VERIFY_ANCHOR);
 }
 
-/* ---- very many name constraints ----------------------------------------------------------------------------- */
+/* ---- very many name constraints -------------------------------------------------------------- */
 
 /* As many as fit into a certificate of 16 KiB, in each of five CAs. */
 #define MANY 2000
@@ -419,7 +423,8 @@ static void two_thousand_names_under_ten_thousand_constraints_are_refused(void *
     hf_buf_free(&value);
 }
 
-/* More than 16 KiB of them in one certificate: it is left aside, and the search goes on without it. */
+/* More than 16 KiB of them in one certificate: it is left aside, and the search goes on without
+ * it. */
 static void certificate_that_is_too_large_is_left_aside(void **state)
 {
     static const char *twice[2 * MANY + 1];
@@ -437,12 +442,13 @@ static void certificate_that_is_too_large_is_left_aside(void **state)
     assert_true(verify(list).is_valid);
 }
 
-/* ---- constraints that a second certificate should hide ------------------------------------------------------- */
+/* ---- constraints that a second certificate should hide --------------------------------------- */
 
 static const char *const elsewhere[] = {"elsewhere.example", NULL};
 
-/* A constrained CA issues a certificate for its own name with another key: a self-issued one, whose names are not
- * checked, and which has no constraints. What is below it is still bound by those above. */
+/* A constrained CA issues a certificate for its own name with another key: a self-issued one, whose
+ * names are not checked, and which has no constraints. What is below it is still bound by those
+ * above. */
 static void reissued_intermediate_does_not_hide_constraints(void **state)
 {
     struct list *list = *state;
@@ -481,7 +487,7 @@ static void constrained_twin_does_not_stand_in_the_way(void **state)
     assert_int_equal(verdict.path[1].index, 2);
 }
 
-/* ---- a common name --------------------------------------------------------------------------------------------- */
+/* ---- a common name --------------------------------------------------------------------------- */
 
 static void common_name_is_no_name_of_a_host(void **state)
 {

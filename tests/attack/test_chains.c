@@ -14,7 +14,7 @@
 #define NOT_TRUSTED MBEDTLS_X509_BADCERT_NOT_TRUSTED
 #define BAD_USAGE MBEDTLS_X509_BADCERT_EXT_KEY_USAGE
 
-/* ---- an intermediate that may not issue certificates for servers ------------------------------- */
+/* ---- an intermediate that may not issue certificates for servers ----------------------------- */
 
 #define OID(oid)                                                                                   \
     {                                                                                              \
@@ -192,7 +192,7 @@ static void lint_says_that_devices_refuse_a_chain_with_a_ca_for_mail(void **stat
     world_free(&w);
 }
 
-/* ---- a chain that ends the verification half-way ----------------------------------------------- */
+/* ---- a chain that ends the verification half-way --------------------------------------------- */
 
 /* A server with a chain that is too long, whose issuer has the name of a server that is its own CA:
  * the next connection to that one must not be taken for the rest of the first. */

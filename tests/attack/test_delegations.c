@@ -1,5 +1,6 @@
-/* Attacks by those whom the publisher trusts with a part: a delegated role says more than it may, or
- * leads a search astray (TUF 5.6.7). Bundles are never looked for like this; any other target is. */
+/* Attacks by those whom the publisher trusts with a part: a delegated role says more than it may,
+ * or leads a search astray (TUF 5.6.7). Bundles are never looked for like this; any other target
+ * is. */
 #include "tests/support/attack.h"
 
 #include "client/core/refresh.h"
@@ -49,7 +50,7 @@ static void check_search_refused(struct device *d, const char *path, const char 
     device_check_unchanged_from(d, "root");
 }
 
-/* ---- more than it may ---------------------------------------------------------------------------- */
+/* ---- more than it may ------------------------------------------------------------------------ */
 
 static void delegated_role_that_speaks_outside_its_paths(void **state)
 {
@@ -116,7 +117,7 @@ static void delegated_role_signed_by_a_key_of_another_branch(void **state)
     check_search_refused(d, "a", "first", HF_E_SIGNATURE, "signed by 0 of the keys of role first");
 }
 
-/* ---- astray -------------------------------------------------------------------------------------- */
+/* ---- astray ---------------------------------------------------------------------------------- */
 
 static void endless_delegations(void **state)
 {
@@ -160,7 +161,7 @@ static void rollback_of_a_delegated_role(void **state)
                          "version 1 of helper.json, version 2 was named before (TUF 5.5.5)");
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void path_traversal_in_names_of_targets_that_are_looked_for(void **state)
 {

@@ -1,5 +1,5 @@
-/* Endless data: every file has a maximum that is known before its first byte is asked for (TUF 5.3.3,
- * 5.4.1, 5.5.1, 5.6.1, 5.7.3), and so has everything that is counted. */
+/* Endless data: every file has a maximum that is known before its first byte is asked for (TUF
+ * 5.3.3, 5.4.1, 5.5.1, 5.6.1, 5.7.3), and so has everything that is counted. */
 #include "tests/support/attack.h"
 
 #include "common/base/limits.h"
@@ -122,7 +122,7 @@ static void endless_bundle_announced_by_stolen_keys(void **state)
     json_decref(change.value);
 }
 
-/* ---- endless lists ------------------------------------------------------------------------------- */
+/* ---- endless lists --------------------------------------------------------------------------- */
 
 static void add_signatures(void *ctx, const char *role, json_t *envelope)
 {

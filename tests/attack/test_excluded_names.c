@@ -1,6 +1,7 @@
 /*
- * A constrained CA issues for a name that is excluded, written in another way: other spaces, case, string types,
- * another order of the attributes of one part. The verdict, handshakes and the oracle refuse.
+ * A constrained CA issues for a name that is excluded, written in another way: other spaces, case,
+ * string types, another order of the attributes of one part. The verdict, handshakes and the oracle
+ * refuse.
  */
 #include "tests/support/check.h"
 
@@ -40,8 +41,8 @@ struct world {
     struct pki_key root, middle, leaf;
 };
 
-/* A leaf for "a.example" with this subject, and this directoryName beside the host (NULL: none), below CN=Middle,
- * which is constrained: every judge has the same answer. */
+/* A leaf for "a.example" with this subject, and this directoryName beside the host (NULL: none),
+ * below CN=Middle, which is constrained: every judge has the same answer. */
 static void check(struct world *w, const char *subject, const struct pki_attribute *directory,
                   struct hf_bytes constraints, enum x509_answer expected)
 {

@@ -1,5 +1,5 @@
-/* Fast-forward: who steals a key pushes versions to the end of the line, so that the publisher's own
- * look old for ever. Rotating that key in root is the cure (TUF 5.3.11). */
+/* Fast-forward: who steals a key pushes versions to the end of the line, so that the publisher's
+ * own look old for ever. Rotating that key in root is the cure (TUF 5.3.11). */
 #include "tests/support/attack.h"
 
 #include "common/base/limits.h"

@@ -1,5 +1,5 @@
-/* Indefinite freeze: old but genuine files for ever. Every role expires, an expired one is not acted
- * on, and no answer can say "nothing new" past that (TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5). */
+/* Indefinite freeze: old but genuine files for ever. Every role expires, an expired one is not
+ * acted on, and no answer can say "nothing new" past that (TUF 5.3.10, 5.4.4, 5.5.6, 5.6.5). */
 #include "tests/support/attack.h"
 
 #include "common/base/timetext.h"
@@ -48,7 +48,7 @@ static void check_frozen_until_expiry(struct device *d, enum hf_top_role role, c
     tuf_files_free(frozen);
 }
 
-/* ---- one role after the other -------------------------------------------------------------------- */
+/* ---- one role after the other ---------------------------------------------------------------- */
 
 static void freeze_at_the_root(void **state)
 {
@@ -83,7 +83,7 @@ static void freeze_at_the_snapshot_under_fresh_timestamps(void **state)
     attack_check_refused(d, HF_ROLE_SNAPSHOT, HF_E_EXPIRED, "snapshot version 3 expired");
 }
 
-/* ---- "nothing new" ------------------------------------------------------------------------------- */
+/* ---- "nothing new" --------------------------------------------------------------------------- */
 
 static void forged_304_past_the_expiry_of_the_timestamp(void **state)
 {
@@ -96,7 +96,8 @@ static void forged_304_past_the_expiry_of_the_timestamp(void **state)
     fake_mirror_answer(mirror(d), "metadata/timestamp.json", 304, NULL);
     attack_check_without_effect(d);
 
-    /* Half of its life is over: it is not asked about any more, so "nothing new" answers nothing. */
+    /* Half of its life is over: it is not asked about any more, so "nothing new" answers
+     * nothing. */
     d->fake.now_s += 5 * DAY;
     attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_NETWORK, "found HTTP 304");
     d->fake.now_s += 3 * DAY;
@@ -137,7 +138,7 @@ static void same_timestamp_past_its_expiry(void **state)
     tuf_files_free(frozen);
 }
 
-/* ---- the clock ----------------------------------------------------------------------------------- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 /* Time cannot be turned back below what the publisher has signed. */
 static void freeze_by_turning_the_clock_back(void **state)
@@ -159,7 +160,7 @@ static void freeze_by_turning_the_clock_back(void **state)
     attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_EXPIRED, "timestamp version 3 expired");
 }
 
-/* ---- the next root ------------------------------------------------------------------------------- */
+/* ---- the next root --------------------------------------------------------------------------- */
 
 /* Hiding the root that revokes a key wins time until the timestamp of before has expired. */
 static void freeze_by_withholding_the_next_root(void **state)

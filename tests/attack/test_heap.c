@@ -1,11 +1,11 @@
 /*
- * Metadata that an attacker with a key signs to use up a device's memory. A whole device, with its database and its
- * live trust store, over an answer in memory: every block that it allocates is counted, with the size
- * that the allocator gives it, and the peak stays below 8 MiB. What exceeds the limits is the
- * mirror's fault, so that the next mirror is asked.
+ * Metadata that an attacker with a key signs to use up a device's memory. A whole device, with its
+ * database and its live trust store, over an answer in memory: every block that it allocates is
+ * counted, with the size that the allocator gives it, and the peak stays below 8 MiB. What exceeds
+ * the limits is the mirror's fault, so that the next mirror is asked.
  *
- * Counted is what passes malloc, calloc, realloc and free of our own code and Mbed TLS (--wrap), and
- * what jansson and SQLite allocate. Not counted: sockets and TLS sessions, of which a
+ * Counted is what passes malloc, calloc, realloc and free of our own code and Mbed TLS (--wrap),
+ * and what jansson and SQLite allocate. Not counted: sockets and TLS sessions, of which a
  * check has at most five, about 50 KiB each.
  */
 #include "tests/support/check.h"
@@ -30,7 +30,7 @@
 
 #define PEAK_MAX (8u * 1024u * 1024u)
 
-/* ---- what is counted ------------------------------------------------------------------------------- */
+/* ---- what is counted ------------------------------------------------------------------------- */
 
 /* jansson and SQLite are shared libraries: what they ask for passes no linker. */
 static void *malloc_for_sqlite(int size)
@@ -78,7 +78,7 @@ static void count_libraries(void)
     assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods), SQLITE_OK);
 }
 
-/* ---- a device and its mirrors ------------------------------------------------------------------------ */
+/* ---- a device and its mirrors ---------------------------------------------------------------- */
 
 static const char *const urls[] = {"http://a.test", "http://b.test"};
 
@@ -167,7 +167,7 @@ static void check_peak(const char *what, int64_t peak)
 
 #define ROLLOUT "rollout-roots"
 
-/* ---- what is signed ---------------------------------------------------------------------------------- */
+/* ---- what is signed -------------------------------------------------------------------------- */
 
 /* Ways to make a parser allocate. Each is added `n` times to a role's signed part. */
 static json_t *empty_objects(size_t n)
@@ -339,8 +339,8 @@ static void add_bundle(struct world *w, int version)
                         device_custom("roots", "full", version));
 }
 
-/* A bundle in use, because a device without one does not wait, and one that waits for its stage, so that
- * the device reads the role that names it. */
+/* A bundle in use, because a device without one does not wait, and one that waits for its stage, so
+ * that the device reads the role that names it. */
 static void add_held_beside_the_first(struct world *w)
 {
     struct hf_why why = {0};
@@ -360,7 +360,7 @@ static void add_held_beside_the_first(struct world *w)
     (void)tuf_repo_delegate(&w->repo, "targets", ROLLOUT, "roots/*/*.pem", false);
 }
 
-/* ---- set-up -------------------------------------------------------------------------------------------- */
+/* ---- set-up ---------------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {
@@ -403,7 +403,7 @@ static int free_bundle(void **state)
     return 0;
 }
 
-/* ---- the attacks ---------------------------------------------------------------------------------------- */
+/* ---- the attacks ----------------------------------------------------------------------------- */
 
 /* Twice for each way to fill a file: the second time with what was cached beside it. */
 static void check_hostile_metadata(struct world *w, const char *only)

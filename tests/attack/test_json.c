@@ -1,5 +1,6 @@
 /* Hostile JSON: what two readers would read differently, or one would choke on. The signatures are
- * good wherever they can be, so that reading is the only thing that stands in the way (TUF 4.1, 4.2). */
+ * good wherever they can be, so that reading is the only thing that stands in the way (TUF 4.1,
+ * 4.2). */
 #include "tests/support/attack.h"
 
 #include "common/base/limits.h"
@@ -35,7 +36,7 @@ static void check_front_refused(struct device *d, const char *text, size_t len, 
 
 #define CHECK_FRONT_REFUSED(d, text, part) check_front_refused(d, text, sizeof(text) - 1, part)
 
-/* ---- two readers, two meanings ------------------------------------------------------------------- */
+/* ---- two readers, two meanings --------------------------------------------------------------- */
 
 static void duplicate_keys_around_what_is_signed(void **state)
 {
@@ -73,7 +74,7 @@ static void second_value_behind_the_first(void **state)
     attack_check_over(d, 2);
 }
 
-/* ---- text ---------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void invalid_utf8_lone_byte(void **state)
 {
@@ -121,7 +122,7 @@ static void nul_behind_the_type(void **state)
     attack_check_over(d, 2);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static const struct {
     enum hf_top_role refused;
@@ -208,7 +209,7 @@ static void number_with_a_fraction(void **state)
     check_number_text_refused(*state, "\"version\": 0.", "not whole");
 }
 
-/* ---- shape --------------------------------------------------------------------------------------- */
+/* ---- shape ----------------------------------------------------------------------------------- */
 
 static void deep_nesting(void **state)
 {

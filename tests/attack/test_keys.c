@@ -33,7 +33,7 @@ static void publish_something(struct device *d, enum hf_top_role role)
     tuf_repo_publish_root(&d->repo);
 }
 
-/* ---- too few ------------------------------------------------------------------------------------- */
+/* ---- too few --------------------------------------------------------------------------------- */
 
 static void check_below_threshold(struct device *d, enum hf_top_role role)
 {
@@ -82,7 +82,7 @@ static void no_signature_at_all(void **state)
     attack_check_refused(d, HF_ROLE_TARGETS, HF_E_SIGNATURE, "targets version 3 is signed by 0");
 }
 
-/* ---- one key counted twice ----------------------------------------------------------------------- */
+/* ---- one key counted twice ------------------------------------------------------------------- */
 
 /* The list repeats what one key has signed. */
 static void repeat_signature(void *ctx, const char *role, json_t *envelope)
@@ -146,7 +146,7 @@ static void one_key_counted_twice_under_two_labels_of_its_own(void **state)
     device_check_unchanged_from(d, "targets");
 }
 
-/* ---- a key of another role ----------------------------------------------------------------------- */
+/* ---- a key of another role ------------------------------------------------------------------- */
 
 static void check_signed_by(struct device *d, enum hf_top_role role, enum hf_top_role other)
 {
@@ -217,7 +217,7 @@ static void file_of_another_role_under_a_shared_key(void **state)
     attack_check_over(d, 3);
 }
 
-/* ---- a revoked key ------------------------------------------------------------------------------- */
+/* ---- a revoked key --------------------------------------------------------------------------- */
 
 static void signature_by_a_revoked_key(void **state)
 {
@@ -246,7 +246,7 @@ static void root_by_a_revoked_key(void **state)
     attack_check_refused(d, HF_ROLE_ROOT, HF_E_SIGNATURE, "root version 3 is signed by 0");
 }
 
-/* ---- roots --------------------------------------------------------------------------------------- */
+/* ---- roots ----------------------------------------------------------------------------------- */
 
 static void root_n_plus_2_offered_as_n_plus_1(void **state)
 {

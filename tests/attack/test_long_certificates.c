@@ -1,6 +1,7 @@
 /*
- * Certificate messages of more than one record: up to 64 KiB they are read, whatever the records are like, and
- * a hostile server gets no more memory or time than that. Other messages stay within one record.
+ * Certificate messages of more than one record: up to 64 KiB they are read, whatever the records
+ * are like, and a hostile server gets no more memory or time than that. Other messages stay within
+ * one record.
  */
 #include "tests/support/check.h"
 
@@ -77,7 +78,8 @@ static void list_make(struct world *w, struct list *list, size_t padding)
                                  .is_ca = true});
 }
 
-/* A list whose message has exactly `len` bytes. A signature is a byte or two longer or shorter each time. */
+/* A list whose message has exactly `len` bytes. A signature is a byte or two longer or shorter each
+ * time. */
 static void list_of(struct world *w, size_t len, struct list *list)
 {
     size_t padding = len - 4000;
@@ -155,7 +157,7 @@ static void list_that_drips_costs_memory_once_and_little_time(void **state)
     assert_true((double)(clock() - begun) / CLOCKS_PER_SEC < 20); /* with ASan; else far below 1 */
 }
 
-/* ---- too long -------------------------------------------------------------------------------------- */
+/* ---- too long -------------------------------------------------------------------------------- */
 
 static void check_refused(struct tls_by_hand *h, struct hf_bytes message, size_t buffer)
 {
@@ -232,9 +234,10 @@ static void other_messages_stay_short(void **state)
     list_free(&list);
 }
 
-/* ---- what Mbed TLS keeps of a list ------------------------------------------------------------------------ */
+/* ---- what Mbed TLS keeps of a list ----------------------------------------------------------- */
 
-/** The certificates that the client keeps of a list with `n` between the leaf and the intermediate. */
+/** The certificates that the client keeps of a list with `n` between the leaf and the
+ *  intermediate. */
 static size_t kept_of(struct world *w, const struct pki_cert *between, size_t n, bool *is_accepted)
 {
     static struct tls_by_hand h;
@@ -299,7 +302,7 @@ static void keys_with_long_exponents_are_not_kept(void **state)
     pki_key_free(&slow);
 }
 
-/* ---- OpenSSL's server, up to data ----------------------------------------------------------------------- */
+/* ---- OpenSSL's server, up to data ------------------------------------------------------------ */
 
 static SSL_CTX *openssl_server(const struct world *w, const struct list *list)
 {
@@ -378,7 +381,7 @@ static void list_of_openssl_is_read_and_its_memory_given_back(void **state)
     list_free(&list);
 }
 
-/* ---- each in both versions ------------------------------------------------------------------------------ */
+/* ---- each in both versions ------------------------------------------------------------------- */
 
 static int set_up_12(void **state)
 {

@@ -52,7 +52,7 @@ static void check_answer_is_found_out(struct device *d, int status, const char *
     check_second_mirror_serves(d, found_out);
 }
 
-/* ---- one that prepares the answer of another ------------------------------------------------------ */
+/* ---- one that prepares the answer of another ------------------------------------------------- */
 
 /* It gives the old timestamp the entity tag that the other mirror will give the new one. */
 static void mirror_that_gives_out_the_tag_of_what_is_to_come(void **state)
@@ -68,7 +68,7 @@ static void mirror_that_gives_out_the_tag_of_what_is_to_come(void **state)
     assert_int_equal(d->result.to_version, 2);
 }
 
-/* ---- one that serves nothing of use -------------------------------------------------------------- */
+/* ---- one that serves nothing of use ---------------------------------------------------------- */
 
 static void mirror_that_is_silent(void **state)
 {
@@ -100,7 +100,7 @@ static void mirror_that_answers_304_to_everything(void **state)
                               ATTACK_URL "metadata/2.root.json: expected HTTP 200, found HTTP 304");
 }
 
-/* ---- one that forges ----------------------------------------------------------------------------- */
+/* ---- one that forges ------------------------------------------------------------------------- */
 
 static void check_forged(struct device *d, enum hf_top_role role, const char *found_out)
 {
@@ -164,7 +164,7 @@ static void mirror_that_damages_the_bundle(void **state)
     assert_true(journal_has(d, ATTACK_URL "targets/amazon-iot/full/"));
 }
 
-/* ---- one that is late ---------------------------------------------------------------------------- */
+/* ---- one that is late ------------------------------------------------------------------------ */
 
 static void mirror_that_rolls_back(void **state)
 {
@@ -181,7 +181,8 @@ static void mirror_that_rolls_back(void **state)
     tuf_files_free(&old);
 }
 
-/* What this device trusts already, and nothing newer: one check is lost, the next asks elsewhere. */
+/* What this device trusts already, and nothing newer: one check is lost, the next asks
+ * elsewhere. */
 static void mirror_that_freezes_holds_one_check_back(void **state)
 {
     struct device *d = *state;
@@ -238,7 +239,7 @@ static void mirror_that_withholds_a_root(void **state)
     assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 2);
 }
 
-/* ---- when all of them are ------------------------------------------------------------------------ */
+/* ---- when all of them are -------------------------------------------------------------------- */
 
 static void all_mirrors_hostile(void **state)
 {
@@ -261,7 +262,8 @@ static void all_mirrors_hostile(void **state)
     tuf_repo_free(&stranger);
 }
 
-/* What the good one served before it went away stays; the next check needs no more than the rest. */
+/* What the good one served before it went away stays; the next check needs no more than the
+ * rest. */
 static void mirror_that_goes_away_in_the_middle(void **state)
 {
     struct device *d = *state;

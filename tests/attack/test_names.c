@@ -1,5 +1,6 @@
-/* Names that are more than names: paths that leave their folder, and text that would write more than
- * one line into a log. All of it is signed: the publisher was careless, or the keys are stolen. */
+/* Names that are more than names: paths that leave their folder, and text that would write more
+ * than one line into a log. All of it is signed: the publisher was careless, or the keys are
+ * stolen. */
 #include "tests/support/attack.h"
 
 #include "common/base/limits.h"
@@ -115,7 +116,7 @@ static void target_name_without_end(void **state)
     json_decref(change.value);
 }
 
-/* ---- one line of a log stays one ----------------------------------------------------------------- */
+/* ---- one line of a log stays one ------------------------------------------------------------- */
 
 static bool is_one_plain_line(const char *text)
 {

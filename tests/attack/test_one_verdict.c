@@ -1,6 +1,6 @@
 /*
- * One verdict on chains: a handshake of the active trust store, hf_chain_judge (preflight, trial and
- * probe) and the publisher's lint give the same answer to the same chains.
+ * One verdict on chains: a handshake of the active trust store, hf_chain_judge (preflight, trial
+ * and probe) and the publisher's lint give the same answer to the same chains.
  */
 #include "tests/support/check.h"
 
@@ -212,8 +212,8 @@ static void devices_probes_and_lint_agree(void **state)
             check_row(&rows[i], world_versions[v]);
 }
 
-/* The upper intermediate in front of the lower one: servers send that, and clients should take any order
- * (RFC 8446, 4.4.2). */
+/* The upper intermediate in front of the lower one: servers send that, and clients should take any
+ * order (RFC 8446, 4.4.2). */
 static void chain_out_of_order_is_valid_for_all(void **state)
 {
     (void)state;
@@ -251,7 +251,8 @@ static void chain_out_of_order_is_valid_for_all(void **state)
     world_free(&r.w);
 }
 
-/* By a later day the server's operator has renewed what is sent now: only the anchor's dates count. */
+/* By a later day the server's operator has renewed what is sent now: only the anchor's dates
+ * count. */
 static void on_a_later_day_only_the_anchors_dates_count(void **state)
 {
     (void)state;

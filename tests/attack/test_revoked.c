@@ -1,7 +1,7 @@
 /*
- * Revoked, distrusted and removed roots. Two parties want them back, or want to stop the bundle that
- * takes them away: a CA whose key was stolen, which stands between a device and its endpoint with a
- * certificate of its own; and an attacker with the targets keys, who revokes good roots.
+ * Revoked, distrusted and removed roots. Two parties want them back, or want to stop the bundle
+ * that takes them away: a CA whose key was stolen, which stands between a device and its endpoint
+ * with a certificate of its own; and an attacker with the targets keys, who revokes good roots.
  */
 #include "tests/support/attack.h"
 
@@ -129,7 +129,7 @@ static void publish_dated(struct world *w, int64_t version, const struct hf_buf 
     publish(w, version, pem, "anchors", json_pack("[{s:s, s:s}]", "sha256", hex, key, date));
 }
 
-/* ---- nothing brings back what the publisher revoked ---------------------------------------------- */
+/* ---- nothing brings back what the publisher revoked ------------------------------------------ */
 
 /* As many as a description may hold, and the one that matters is the oldest of them. */
 static void take_version_that_revokes(struct world *w)
@@ -165,7 +165,8 @@ static void revoked_root_does_not_come_back_by_reject(void **state)
     check_stays_revoked(w, 2);
 }
 
-/* The endpoint moves to a root that this version has left out by mistake: the device rolls back by itself. */
+/* The endpoint moves to a root that this version has left out by mistake: the device rolls back by
+ * itself. */
 static void revoked_root_does_not_come_back_by_a_rollback(void **state)
 {
     struct world *w = *state;
@@ -249,7 +250,7 @@ static void revoked_root_does_not_come_back_after_a_power_cut(void **state)
     }
 }
 
-/* ---- a stolen targets key revokes nothing permanently ----------------------------------------------- */
+/* ---- a stolen targets key revokes nothing permanently ---------------------------------------- */
 
 static void a_later_version_that_holds_a_revoked_root_restores_it(void **state)
 {
@@ -265,7 +266,8 @@ static void a_later_version_that_holds_a_revoked_root_restores_it(void **state)
     assert_true(is_live(w, &w->good));
 }
 
-/* The attacker's version was rejected, so that the publisher's own is active again without the root. */
+/* The attacker's version was rejected, so that the publisher's own is active again without the
+ * root. */
 static void new_keys_replace_the_list_of_an_attacker(void **state)
 {
     struct world *w = *state;
@@ -370,7 +372,7 @@ static void a_root_that_is_left_out_by_mistake_is_still_evidence(void **state)
     assert_true(fake_state_same_bundles(&w->d->before, &w->d->fake.store.state));
 }
 
-/* ---- one handshake suspends no removal ----------------------------------------------------------- */
+/* ---- one handshake suspends no removal ------------------------------------------------------- */
 
 static void endpoint_under_a_removed_root_does_not_keep_it(void **state)
 {
@@ -386,7 +388,7 @@ static void endpoint_under_a_removed_root_does_not_keep_it(void **state)
     assert_int_equal(w->d->fake.trust.remove_after_s[0], INT64_C(1906502400));
 }
 
-/* ---- the publisher's will is done, and said ------------------------------------------------------ */
+/* ---- the publisher's will is done, and said -------------------------------------------------- */
 
 static void an_endpoint_that_a_revocation_cuts_off_is_named(void **state)
 {

@@ -27,7 +27,7 @@ static void publish_next_root(struct device *d)
     tuf_repo_publish_root(&d->repo);
 }
 
-/* ---- root ---------------------------------------------------------------------------------------- */
+/* ---- root ------------------------------------------------------------------------------------ */
 
 static void rollback_of_root(void **state)
 {
@@ -47,7 +47,7 @@ static void rollback_of_root(void **state)
     attack_check_over(d, 2);
 }
 
-/* ---- timestamp ----------------------------------------------------------------------------------- */
+/* ---- timestamp ------------------------------------------------------------------------------- */
 
 static void rollback_of_timestamp(void **state)
 {
@@ -89,7 +89,7 @@ static void rollback_behind_the_same_timestamp_version(void **state)
     hf_buf_free(&held);
 }
 
-/* ---- snapshot ------------------------------------------------------------------------------------ */
+/* ---- snapshot -------------------------------------------------------------------------------- */
 
 static void rollback_of_snapshot(void **state)
 {
@@ -125,7 +125,7 @@ static void rollback_by_leaving_targets_out_of_snapshot(void **state)
     json_decref(change.value);
 }
 
-/* ---- targets ------------------------------------------------------------------------------------- */
+/* ---- targets --------------------------------------------------------------------------------- */
 
 static void rollback_of_targets(void **state)
 {
@@ -139,7 +139,7 @@ static void rollback_of_targets(void **state)
     attack_check_over(d, 2);
 }
 
-/* ---- bundles ------------------------------------------------------------------------------------- */
+/* ---- bundles --------------------------------------------------------------------------------- */
 
 /* Even signed by the publisher: to go back, the old content is published as a higher version. */
 static void rollback_of_the_bundle(void **state)

@@ -1,11 +1,11 @@
 /*
- * Forged metadata in the device's own store, with forged receipts (common/tuf/receipts.h) that say it
- * was verified before.
+ * Forged metadata in the device's own store, with forged receipts (common/tuf/receipts.h) that say
+ * it was verified before.
  *
- * A receipt is not secret: an attacker who can write both can make a file pass for verified. That is
- * less than such an attacker has already, because root and bundles are in the same store. If the root
- * is unchanged, this must hold: all other checks apply; a bundle is used only with the listed hash; and
- * the next publication ends it.
+ * A receipt is not secret: an attacker who can write both can make a file pass for verified. That
+ * is less than such an attacker has already, because root and bundles are in the same store. If the
+ * root is unchanged, this must hold: all other checks apply; a bundle is used only with the listed
+ * hash; and the next publication ends it.
  */
 #include "common/tuf/receipts.h"
 #include "tests/support/attack.h"
@@ -38,8 +38,8 @@ static void put_forged_targets(struct device *d, struct hf_buf *file)
     fake_store_put_metadata(&d->fake.store, "targets", hf_buf_bytes(file));
 }
 
-/* In the place of the stored ones: with the receipt that the device itself would have made for `file`,
- * had it verified it as targets under `root_file`. */
+/* In the place of the stored ones: with the receipt that the device itself would have made for
+ * `file`, had it verified it as targets under `root_file`. */
 static void put_forged_receipts(struct device *d, struct hf_bytes root_file,
                                 const struct hf_buf *file)
 {

@@ -1,7 +1,8 @@
 /*
- * One verification as a handshake makes it, by the active trust store and by Mbed TLS alone, as JSON: CPU time
- * and peak heap of a chain under one of 144 anchors, and CPU time of lists that a hostile server sends to make
- * it expensive. The heap is what is held beyond the list itself, which the handshake has parsed.
+ * One verification as a handshake makes it, by the active trust store and by Mbed TLS alone, as
+ * JSON: CPU time and peak heap of a chain under one of 144 anchors, and CPU time of lists that a
+ * hostile server sends to make it expensive. The heap is what is held beyond the list itself, which
+ * the handshake has parsed.
  */
 #include "tests/support/check.h"
 
@@ -58,7 +59,7 @@ static void make_anchors(struct world_of_anchors *w)
     CHECK_OK(hf_trust_store_swap(w->store, anchors, ANCHORS, &why));
 }
 
-/* ---- one verification ------------------------------------------------------------------------------- */
+/* ---- one verification ------------------------------------------------------------------------ */
 
 enum side { OURS, MBED_TLS };
 
@@ -81,7 +82,7 @@ static bool verify(struct world_of_anchors *w, enum side side, mbedtls_x509_crt 
     return mbedtls_x509_crt_verify(list, &w->trusted, NULL, TLS_HOST, &flags, NULL, NULL) == 0;
 }
 
-/* ---- valid chains ------------------------------------------------------------------------------------ */
+/* ---- valid chains ---------------------------------------------------------------------------- */
 
 static void put(struct list *list, const struct pki_cert *cert)
 {
@@ -134,7 +135,7 @@ static void measure_valid(struct world_of_anchors *w)
            (long long)peak[OURS], (long long)peak[MBED_TLS]);
 }
 
-/* ---- lists of a hostile server ------------------------------------------------------------------------- */
+/* ---- lists of a hostile server --------------------------------------------------------------- */
 
 /* The newest certificate, with a signature that has the length of an RSA key of 8192 bits. */
 static void lengthen_signature(struct list *list)

@@ -2,12 +2,12 @@
  * What a cold update and an unchanged check cost in requests, heap and signature verifications:
  * libholdfast over ports in memory, with the files of a repository that holdfastctl made.
  *
- * Counted is every block that is allocated from hf_client_open to hf_client_close, with the size that
- * the allocator gives it (malloc_usable_size): by the core and by common/, by jansson, which is told
- * to ask here, and by Mbed TLS. What ports hand to the core is included, answers as well as what is
- * loaded from the store. The ports themselves keep what they have in static arrays, so nothing of
- * theirs is in it: no SQLite, no sockets, no TLS session, no live trust store. Stacks are not heap.
- * Signature verifications are counted by --wrap.
+ * Counted is every block that is allocated from hf_client_open to hf_client_close, with the size
+ * that the allocator gives it (malloc_usable_size): by the core and by common/, by jansson, which
+ * is told to ask here, and by Mbed TLS. What ports hand to the core is included, answers as well as
+ * what is loaded from the store. The ports themselves keep what they have in static arrays, so
+ * nothing of theirs is in it: no SQLite, no sockets, no TLS session, no live trust store. Stacks
+ * are not heap. Signature verifications are counted by --wrap.
  */
 #include "common/base/digest.h"
 #include "common/tuf/key.h"
@@ -32,7 +32,7 @@ static void stop(const char *what, const char *detail)
     exit(1);
 }
 
-/* ---- what is counted ------------------------------------------------------------------------------- */
+/* ---- what is counted ------------------------------------------------------------------------- */
 
 static unsigned n_verified;
 
@@ -49,7 +49,7 @@ bool __wrap_hf_key_verify(const struct hf_key *key, struct hf_bytes message,
     return __real_hf_key_verify(key, message, signature);
 }
 
-/* ---- transport: files of a folder ------------------------------------------------------------------ */
+/* ---- transport: files of a folder ------------------------------------------------------------ */
 
 static const char *repo_dir;
 static char requests[REQUESTS_MAX][160];
@@ -97,7 +97,7 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return hf_buf_append(&out->body, bytes, len);
 }
 
-/* ---- the other ports ---------------------------------------------------------------------------------- */
+/* ---- the other ports ------------------------------------------------------------------------- */
 
 static int64_t now_s(void *ctx)
 {
@@ -134,7 +134,7 @@ static struct hf_ports ports = {
     .trust = {.swap = swap, .set_clock_floor = set_clock_floor},
 };
 
-/* ---- the two checks ------------------------------------------------------------------------------------ */
+/* ---- the two checks -------------------------------------------------------------------------- */
 
 static const char *const urls[] = {"http://bench.invalid"};
 static struct hf_client_config config = {.urls = urls, .n_urls = 1};

@@ -1,7 +1,7 @@
 /*
- * The fleet's store, as JSON: answered changes of a status a second, many and one at a time, beside bare SQLite that
- * writes the same rows in the same batches; and the start with many certificates. Usage: bench_fleet FOLDER [CERTIFICATES],
- * 1000000 by default.
+ * The fleet's store, as JSON: answered changes of a status a second, many and one at a time, beside
+ * bare SQLite that writes the same rows in the same batches; and the start with many certificates.
+ * Usage: bench_fleet FOLDER [CERTIFICATES], 1000000 by default.
  */
 #include "server/db/driver.h"
 #include "server/db/migrate.h"
@@ -40,7 +40,7 @@ static void hash_of(uint64_t n, uint8_t sha256[HF_SHA256_LEN])
     (void)crypto_generichash(sha256, HF_SHA256_LEN, (const uint8_t *)&n, sizeof n, NULL, 0);
 }
 
-/* ---- a database with many certificates ----------------------------------------------------------- */
+/* ---- a database with many certificates ------------------------------------------------------- */
 
 static const struct hf_sql insert = {"bench_insert",
                                      "INSERT INTO credential (account_id, sha256, subject, "
@@ -89,9 +89,10 @@ static void fill(uint64_t n)
     hf_db_close(db);
 }
 
-/* ---- the store ----------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------- */
 
-/* A certificate is changed again as soon as its change was answered, so that the writer never waits. */
+/* A certificate is changed again as soon as its change was answered, so that the writer never
+ * waits. */
 struct change {
     struct hf_job job;
     struct hf_fleet *fleet;
@@ -177,7 +178,7 @@ static void measure_store(uint64_t n)
     hf_fleet_close(fleet);
 }
 
-/* ---- bare SQLite --------------------------------------------------------------------------------- */
+/* ---- bare SQLite ----------------------------------------------------------------------------- */
 
 static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
 {

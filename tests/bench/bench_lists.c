@@ -1,7 +1,7 @@
 /*
- * Lists, numbers and audits of a large fleet, as JSON: the slowest of some tries of each question that the API asks the
- * database, each audit and its longest step, in CPU time; look-ups of a device while all audits run. Usage: bench_lists FOLDER
- * [DEVICES], 1000000 by default.
+ * Lists, numbers and audits of a large fleet, as JSON: the slowest of some tries of each question
+ * that the API asks the database, each audit and its longest step, in CPU time; look-ups of a
+ * device while all audits run. Usage: bench_lists FOLDER [DEVICES], 1000000 by default.
  */
 #include "common/base/timetext.h"
 #include "server/db/driver.h"
@@ -58,10 +58,10 @@ static double wall_ms(void)
     return 1e3 * measure_s(CLOCK_MONOTONIC);
 }
 
-/* ---- the fleet ---------------------------------------------------------------------------------- */
+/* ---- the fleet ------------------------------------------------------------------------------- */
 
-/* A tenth has never reported, a twentieth is revoked. A fifth has one key. They use versions 0 to 4, and 5 is the
- * newest: all are behind, which is the worst for the audits. */
+/* A tenth has never reported, a twentieth is revoked. A fifth has one key. They use versions 0 to
+ * 4, and 5 is the newest: all are behind, which is the worst for the audits. */
 static const char fill_sql[] =
     "CREATE TEMP TABLE number (i INTEGER PRIMARY KEY);"
     "INSERT INTO number WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
@@ -151,7 +151,7 @@ static void publish(void)
     hf_published_sort(published);
 }
 
-/* ---- questions ---------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static enum hf_err count(void *ctx, const void *row, struct hf_why *reason)
 {
@@ -297,7 +297,7 @@ static void measure_questions(void)
     hf_db_close(db);
 }
 
-/* ---- audits ------------------------------------------------------------------------------------- */
+/* ---- audits ---------------------------------------------------------------------------------- */
 
 static const struct hf_check_settings settings = {.ca_expiring_s = 30 * HF_DAY_S,
                                                   .certificate_expiring_s = 30 * HF_DAY_S,
@@ -312,8 +312,8 @@ static const struct hf_check_settings settings = {.ca_expiring_s = 30 * HF_DAY_S
                                                   .metadata_ending_s = 30 * HF_DAY_S,
                                                   .online_metadata_ending_s = 2 * HF_DAY_S};
 
-/* An audit on this thread, timed from outside: a step is what is between two questions whether the service ends, a job
- * is what waits for the writer. */
+/* An audit on this thread, timed from outside: a step is what is between two questions whether the
+ * service ends, a job is what waits for the writer. */
 struct timing {
     struct hf_fleet *fleet;
     double last, longest_step, longest_job;
@@ -375,7 +375,7 @@ static void measure_audits(struct hf_fleet *fleet)
     hf_db_close(db);
 }
 
-/* ---- look-ups meanwhile --------------------------------------------------------------------------- */
+/* ---- look-ups meanwhile ---------------------------------------------------------------------- */
 
 static atomic_bool is_ending;
 

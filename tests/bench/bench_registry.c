@@ -1,6 +1,7 @@
 /*
- * The registry of client certificates, as JSON: memory of an entry, and how much CPU time a look-up takes, of one that is
- * there and of one that is not, in random order. Usage: bench_registry [ENTRIES], 1000000 by default.
+ * The registry of client certificates, as JSON: memory of an entry, and how much CPU time a look-up
+ * takes, of one that is there and of one that is not, in random order. Usage: bench_registry
+ * [ENTRIES], 1000000 by default.
  */
 #include "server/identity/registry.h"
 

@@ -1,7 +1,7 @@
 /*
- * Reports of devices, as JSON: answered reports a second, 1,000 requests at a time, beside bare SQLite that writes the same
- * rows in the same batches, in turn; and what a loop does for each before. Usage: bench_reports FOLDER [DEVICES], 100000 by
- * default.
+ * Reports of devices, as JSON: answered reports a second, 1,000 requests at a time, beside bare
+ * SQLite that writes the same rows in the same batches, in turn; and what a loop does for each
+ * before. Usage: bench_reports FOLDER [DEVICES], 100000 by default.
  */
 #include "common/base/timetext.h"
 #include "common/report/signature.h"
@@ -43,7 +43,7 @@ static double now_s(clockid_t clock)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- a database with many devices --------------------------------------------------------------- */
+/* ---- a database with many devices ------------------------------------------------------------ */
 
 static const struct hf_sql inserts[] = {
     {"bench_device",
@@ -102,7 +102,7 @@ static void make_report(uint32_t device, struct hf_report *out)
                    "https://updates.example: no answer within 10 s, attempt %" PRId64, out->seq);
 }
 
-/* ---- the store ---------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 /* The next report is sent as soon as this one was answered, so that the writer never waits. */
 struct send {
@@ -176,7 +176,7 @@ static void measure_store(double *wall, double *cpu)
     hf_fleet_close(fleet);
 }
 
-/* ---- bare SQLite -------------------------------------------------------------------------------- */
+/* ---- bare SQLite ----------------------------------------------------------------------------- */
 
 static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
 {
@@ -198,7 +198,8 @@ static void step(sqlite3_stmt *stmt)
     (void)sqlite3_reset(stmt);
 }
 
-/* The rows that the store writes for a report, and nothing else: the state, the report, the count of the hour. */
+/* The rows that the store writes for a report, and nothing else: the state, the report, the count
+ * of the hour. */
 static void write_bare(sqlite3_stmt *const stmts[3], const struct hf_report *r, uint32_t device)
 {
     static const uint8_t installation[16];
@@ -266,7 +267,7 @@ static void measure_bare(double *wall, double *cpu)
     (void)sqlite3_close(db);
 }
 
-/* ---- a loop ------------------------------------------------------------------------------------- */
+/* ---- a loop ---------------------------------------------------------------------------------- */
 
 /* What a loop does for a signed report: read the headers, verify, parse. */
 static void measure_loop(void)

@@ -1,7 +1,8 @@
 /*
- * Run a program and print how long it took, how much time of a processor (its own and the kernel's for
- * it) and how much memory it held at its peak, as JSON on the last line. It is small itself: the kernel counts what a process was before exec as its peak, too,
- * so a large interpreter cannot do this.
+ * Run a program and print how long it took, how much time of a processor (its own and the kernel's
+ * for it) and how much memory it held at its peak, as JSON on the last line. It is small itself:
+ * the kernel counts what a process was before exec as its peak, too, so a large interpreter cannot
+ * do this.
  */
 #include <spawn.h>
 #include <stdio.h>

@@ -7,7 +7,8 @@
  *                                        reports number FIRST and so on, over AT_ONCE connections that stay, or each over
  *                                        a new one. Prints how many were answered 200
  *
- * daily: devices of the first half of the database report in turn what the service knows already, as each does once a day.
+ * daily: devices of the first half of the database report in turn what the service knows already,
+ * as each does once a day.
  * update: those of the second half install a bundle in turn, and each says so in three reports.
  */
 #include "common/base/timetext.h"
@@ -97,7 +98,7 @@ static void make_report(uint32_t device, enum hf_report_kind kind, struct hf_rep
                    "https://updates.example and 2 other endpoints are reached with it");
 }
 
-/* ---- fill ----------------------------------------------------------------------------------------------------- */
+/* ---- fill ------------------------------------------------------------------------------------ */
 
 static const struct hf_sql inserts[] = {
     {"bench_device",
@@ -161,7 +162,7 @@ static void fill(const char *path)
     hf_db_close(db);
 }
 
-/* ---- send ----------------------------------------------------------------------------------------------------- */
+/* ---- send ------------------------------------------------------------------------------------ */
 
 struct conn {
     int fd; /* -1: none */

@@ -1,11 +1,12 @@
 /*
- * Handshakes while the live trust store is swapped, as JSON: how many of them failed, and how long a
- * reader waits for the store, with swaps and without.
+ * Handshakes while the live trust store is swapped, as JSON: how many of them failed, and how long
+ * a reader waits for the store, with swaps and without.
  *
  * 4 threads make full handshakes in memory, half of them TLS 1.2, in which client and server are
- * verified by the store, while a fifth swaps between two sets of anchors that both hold the parties'
- * roots. Then 4 threads do nothing but look the generation up (generations.h: what every handshake does
- * first), for some time without swaps and for the same time while a fifth publishes without pause.
+ * verified by the store, while a fifth swaps between two sets of anchors that both hold the
+ * parties' roots. Then 4 threads do nothing but look the generation up (generations.h: what every
+ * handshake does first), for some time without swaps and for the same time while a fifth publishes
+ * without pause.
  */
 #include "client/port/mbedtls/generations.h"
 #include "client/port/mbedtls/test_server.h"
@@ -21,7 +22,7 @@
 #define THREADS 4
 #define SAMPLES 500000 /* of a thread */
 
-/* ---- small parts ----------------------------------------------------------------------------------- */
+/* ---- small parts ----------------------------------------------------------------------------- */
 
 static void die(const char *what)
 {
@@ -61,7 +62,7 @@ static struct hf_trust_anchor anchor_of(const struct hf_test_server *party)
     };
 }
 
-/* ---- handshakes under swaps ------------------------------------------------------------------------- */
+/* ---- handshakes under swaps ------------------------------------------------------------------ */
 
 struct handshakes {
     struct hf_trust_store *store;
@@ -161,7 +162,7 @@ static void measure_handshakes(unsigned n_wanted, unsigned n_swaps)
     hf_trust_store_free(h.store);
 }
 
-/* ---- the reader's wait ------------------------------------------------------------------------------- */
+/* ---- the reader's wait ----------------------------------------------------------------------- */
 
 struct waits {
     struct hf_generations generations;
@@ -225,7 +226,7 @@ static void measure_waits(const char *name, bool with_swaps)
            name, n, n_swaps, w.ns[n / 2], w.ns[n / 100 * 99], w.ns[n / 1000 * 999], w.ns[n - 1]);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static unsigned number(const char *text)
 {

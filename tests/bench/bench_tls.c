@@ -1,5 +1,6 @@
 /*
- * The client of part_tls.py: TLS 1.3 connections to one server, one after the other, each with one request.
+ * The client of part_tls.py: TLS 1.3 connections to one server, one after the other, each with one
+ * request.
  *
  *   bench_tls PORT full|resumed SECONDS [CERT KEY]   prints how many connections there were
  *   bench_tls PORT idle COUNT [CERT KEY]             opens that many, prints "open", keeps them until its
@@ -50,7 +51,8 @@ static int connect_to_server(void)
     return fd;
 }
 
-/* Handshake, request, answer. Without `is_last` the connection stays, and only its socket is kept. */
+/* Handshake, request, answer. Without `is_last` the connection stays, and only its socket is
+ * kept. */
 static int one(SSL_SESSION *resumed, int is_last)
 {
     char answer[4096];

@@ -1,7 +1,7 @@
 /*
  * The live trust store against a parsed chain, for the certificates of one PEM file: heap, time to
- * load, and time to find the issuer of a certificate, as JSON. A child of each root is looked for in
- * turn, so a chain is walked to the middle on average.
+ * load, and time to find the issuer of a certificate, as JSON. A child of each root is looked for
+ * in turn, so a chain is walked to the middle on average.
  */
 #include "common/bundle/certificate.h"
 #include "common/bundle/distinguished_name.h"
@@ -124,8 +124,8 @@ static void measure_chain(const struct roots *roots)
     mbedtls_x509_crt_free(&chain);
 }
 
-/* As the search for a path does it: by the hash of the name, and then the certificate is read and its name
- * compared. */
+/* As the search for a path does it: by the hash of the name, and then the certificate is read and
+ * its name compared. */
 static void look_up(const struct hf_anchors *anchors, const mbedtls_x509_crt *child)
 {
     const struct hf_bytes name = {child->issuer_raw.p, child->issuer_raw.len};

@@ -6,7 +6,7 @@
 #define ROW_BYTES_MAX (64u * 1024u)
 #define ROWS_MAX 64
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 struct row {
     char name[64];
@@ -105,7 +105,7 @@ static enum hf_err save_value(void *ctx, const char *name, const char *value, st
     return save("value", name, hf_bytes_of_text(value), why);
 }
 
-/* ---- bundles ------------------------------------------------------------------------------------- */
+/* ---- bundles --------------------------------------------------------------------------------- */
 
 static struct hf_bundle_record slots[HF_SLOT_STAGED + 1]; /* without their bytes, which are rows */
 static unsigned content_of[HF_SLOT_STAGED + 1];           /* number of those rows; 0: empty slot */
@@ -195,7 +195,7 @@ static enum hf_err append_event(void *ctx, const struct hf_event *event, struct 
     return HF_OK;
 }
 
-/* ---- the port ------------------------------------------------------------------------------------ */
+/* ---- the port -------------------------------------------------------------------------------- */
 
 /* Nothing is undone: a failure ends the program. */
 static enum hf_err begin_or_commit(void *ctx, struct hf_why *why)

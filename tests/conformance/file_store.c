@@ -9,7 +9,7 @@
 
 #define FILE_MODE 0644
 
-/* ---- files ----------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static enum hf_err file_path(const struct file_store *store, const char *name, const char *suffix,
                              struct hf_buf *out, struct hf_why *why)
@@ -42,7 +42,7 @@ static enum hf_err save(const struct file_store *store, const char *name, const 
     return err;
 }
 
-/* ---- metadata and values --------------------------------------------------------------------------- */
+/* ---- metadata and values --------------------------------------------------------------------- */
 
 static enum hf_err load_metadata(void *ctx, const char *role, struct hf_buf *out,
                                  struct hf_why *why)
@@ -77,7 +77,7 @@ static enum hf_err save_value(void *ctx, const char *name, const char *value, st
     return save(ctx, name, "", hf_bytes_of_text(value), why);
 }
 
-/* ---- what the suite has no use for ------------------------------------------------------------------ */
+/* ---- what the suite has no use for ----------------------------------------------------------- */
 
 static enum hf_err begin(void *ctx, struct hf_why *why)
 {

@@ -22,7 +22,7 @@ struct session {
     struct hf_client *client; /* NULL during init */
 };
 
-/* ---- ports ----------------------------------------------------------------------------------------- */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 static void write_log(void *ctx, enum hf_level level, const char *text)
 {
@@ -66,7 +66,7 @@ static struct hf_client_config config_of(void)
                                      .profile = "full"};
 }
 
-/* ---- open and close --------------------------------------------------------------------------------- */
+/* ---- open and close -------------------------------------------------------------------------- */
 
 static enum hf_err open_client(struct session *s, struct hf_why *why)
 {
@@ -97,7 +97,7 @@ static struct session session_of(const struct session_options *options)
     };
 }
 
-/* ---- targets ---------------------------------------------------------------------------------------- */
+/* ---- targets --------------------------------------------------------------------------------- */
 
 /* The whole path in one name, so that none leads out of the folder. */
 static enum hf_err file_path(const char *dir, const char *target, struct hf_buf *out,
@@ -144,7 +144,7 @@ static enum hf_err download(struct session *s, const char *dir, const char *name
     return err;
 }
 
-/* ---- commands --------------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 enum hf_err session_init(const struct session_options *options, const char *root_file,
                          struct hf_why *why)

@@ -1,6 +1,6 @@
 /*
- * The power goes at every operation on the disk in turn while the fleet's store is at work: what was
- * answered is there afterwards, whole, and the log's chain verifies. See README.md.
+ * The power goes at every operation on the disk in turn while the fleet's store is at work: what
+ * was answered is there afterwards, whole, and the log's chain verifies. See README.md.
  */
 #include "tests/support/check.h"
 #include "tests/support/cut_disk.h"
@@ -49,7 +49,7 @@ static const char *path_of(const char *name)
     return temp_path(dir, name);
 }
 
-/* ---- a store, without threads -------------------------------------------------------------------- */
+/* ---- a store, without threads ---------------------------------------------------------------- */
 
 static enum hf_err prepare(void *ctx, struct hf_db *db, const struct hf_effects *effects,
                            struct hf_why *why)
@@ -114,7 +114,8 @@ static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
     return hf_audit_log_head(tx->db, &change->log, why);
 }
 
-/* One batch that changes every certificate; what it answers is known from then on. False if it failed. */
+/* One batch that changes every certificate; what it answers is known from then on. False if it
+ * failed. */
 static bool run_batch(struct hf_writer *writer, enum hf_cert_status status)
 {
     struct change changes[CERTIFICATES];
@@ -138,7 +139,7 @@ static bool run_batch(struct hf_writer *writer, enum hf_cert_status status)
     return is_answered;
 }
 
-/* ---- where it begins ----------------------------------------------------------------------------- */
+/* ---- where it begins ------------------------------------------------------------------------- */
 
 static void make_store(void)
 {
@@ -161,7 +162,7 @@ static void make_store(void)
     hf_db_close(w.tx.db);
 }
 
-/* ---- what must be there afterwards --------------------------------------------------------------- */
+/* ---- what must be there afterwards ----------------------------------------------------------- */
 
 static enum hf_err check_entry(void *ctx, const void *data, struct hf_why *why)
 {
@@ -204,7 +205,7 @@ static void check_next_change(void)
     check_store();
 }
 
-/* ---- cutting everywhere -------------------------------------------------------------------------- */
+/* ---- cutting everywhere ---------------------------------------------------------------------- */
 
 /* Cut `work` at its first operation on the disk, its second, … until it comes to its end. */
 static void cut_everywhere(const char *what, const struct disk_image *start, void (*work)(void),
@@ -235,7 +236,7 @@ static void cut_everywhere(const char *what, const struct disk_image *start, voi
     assert_true(n_points >= points_min);
 }
 
-/* ---- changes ------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 /* Several batches, and the end of the process, which folds the log into the database. */
 static void change_statuses(void)
@@ -268,7 +269,7 @@ static void changes_that_were_answered_are_there(void **state)
     disk_image_free(&start);
 }
 
-/* ---- reports ------------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 struct request {
     struct hf_job job;
@@ -396,7 +397,7 @@ static void reports_that_were_answered_are_there_once(void **state)
     disk_image_free(&start);
 }
 
-/* ---- a new database ------------------------------------------------------------------------------ */
+/* ---- a new database -------------------------------------------------------------------------- */
 
 static void make_new(void)
 {
@@ -424,7 +425,7 @@ static void a_database_that_was_begun_is_finished(void **state)
     disk_image_free(&start);
 }
 
-/* ---- backup and restore -------------------------------------------------------------------------- */
+/* ---- backup and restore ---------------------------------------------------------------------- */
 
 static void make_backup(void)
 {

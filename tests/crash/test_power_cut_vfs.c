@@ -1,6 +1,6 @@
 /*
- * The power goes at every operation on the disk in turn, of SQLite's and of our own: the device comes
- * back with the old trust store or the new one, whole, and the next update succeeds.
+ * The power goes at every operation on the disk in turn, of SQLite's and of our own: the device
+ * comes back with the old trust store or the new one, whole, and the next update succeeds.
  *
  * Everything is the real thing (hf_posix, SQLite, files) but the network, the on-swap command and
  * the disk's power; see README.md.
@@ -32,7 +32,7 @@ static struct run {
     unsigned n_new;
 } run;
 
-/* ---- one cut ------------------------------------------------------------------------------------------------ */
+/* ---- one cut --------------------------------------------------------------------------------- */
 
 /* No program was notified of, and no export contains, what a power cut could take back. */
 static void check_after_cut(void)
@@ -74,8 +74,8 @@ static void check_next_update(void)
     assert_true(run.new_version == run.old_version || cut_reports_has(run.new_version));
     if (!run.has_rotted) /* a copy of the database may lack lines */
         cut_reports_check_journal(run.n_lines);
-    /* Two bundles with a .json each, two links; where version 1 is all there is, one of each. And the
-     * list of revoked keys. */
+    /* Two bundles with a .json each, two links; where version 1 is all there is, one of each. And
+     * the list of revoked keys. */
     assert_int_equal(temp_count(temp_path(cut_world.dir, "device/bundles")),
                      run.new_version == 1 ? 4 : 7);
     /* No power cut is taken for damage, and none loses what was damaged. */
@@ -117,7 +117,8 @@ static uint64_t seed_of(unsigned i)
     return is_long() ? i : CUT_IN_TURN;
 }
 
-/* Cut at the first operation, the second, … until there is nothing left to cut. How many there are. */
+/* Cut at the first operation, the second, … until there is nothing left to cut. How many there
+ * are. */
 static unsigned cut_everywhere(const struct disk_image *start, uint64_t seed)
 {
     bool is_finished = false;
@@ -151,7 +152,7 @@ static void cut_with_all_seeds(const char *what, const struct disk_image *start,
     assert_true(run.n_old > 0 && run.n_new > 0);
 }
 
-/* ---- where it begins ---------------------------------------------------------------------------------------- */
+/* ---- where it begins ------------------------------------------------------------------------- */
 
 static void start_from(struct disk_image *start, int64_t old_version, int64_t new_version)
 {
@@ -303,7 +304,7 @@ static void an_update_of_a_device_whose_root_metadata_has_rotted(void **state)
     disk_image_free(&sound);
 }
 
-/* ---- init ------------------------------------------------------------------------------------------------------ */
+/* ---- init ------------------------------------------------------------------------------------ */
 
 /* Initialised or not, nothing between; and if not, it can be done again. */
 static bool cut_init_at(const struct disk_image *start, unsigned cut, uint64_t seed)
@@ -354,7 +355,7 @@ static void an_init(void **state)
     disk_image_free(&start);
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {

@@ -31,7 +31,7 @@ static struct disk_image start;
 static struct hf_bytes database;    /* in `start` */
 static struct hf_buf old_timestamp; /* what is published under that name is newer */
 
-/* ---- where it begins ---------------------------------------------------------------------------------------- */
+/* ---- where it begins ------------------------------------------------------------------------- */
 
 static const char *database_file(void)
 {
@@ -82,7 +82,7 @@ static int teardown(void **state)
     return cut_world_teardown(state);
 }
 
-/* ---- one flip ----------------------------------------------------------------------------------------------- */
+/* ---- one flip -------------------------------------------------------------------------------- */
 
 static void flip(size_t at)
 {
@@ -124,7 +124,7 @@ static void flip_through(const char *what, struct hf_bytes file, size_t k)
                   n);
 }
 
-/* ---- tests -------------------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void check_is_sentence(size_t at, const struct hf_why *why, enum hf_err err)
 {
@@ -178,8 +178,8 @@ static void a_bit_in_the_schema(void **state)
     }
 }
 
-/* A value without a check, such as an address, looks correct when it is corrupt. Then there is an error
- * message, and the journal has it if it can be written. */
+/* A value without a check, such as an address, looks correct when it is corrupt. Then there is an
+ * error message, and the journal has it if it can be written. */
 static void a_bit_anywhere(void **state)
 {
     unsigned n_updated = 0, n_refused = 0;

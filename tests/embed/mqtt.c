@@ -30,7 +30,8 @@ static bool send_packet(mbedtls_ssl_context *ssl, enum packet_type type, const v
     return true;
 }
 
-/** The length of the packet now in `packet`; 0: silence; -1: the connection is of no use any more. */
+/** The length of the packet now in `packet`; 0: silence; -1: the connection is of no use any
+ *  more. */
 static int receive_packet(mbedtls_ssl_context *ssl, uint8_t packet[PACKET_MAX])
 {
     int have = 0, want = 2;

@@ -1,7 +1,7 @@
 /*
  * As much of MQTT 3.1.1 as a device needs that publishes and never subscribes. Knows of TLS, not of
- * Holdfast. Nothing that is sent may be longer than 127 bytes. False and MQTT_GONE: the connection is
- * of no use any more.
+ * Holdfast. Nothing that is sent may be longer than 127 bytes. False and MQTT_GONE: the connection
+ * is of no use any more.
  */
 #ifndef MQTT_H
 #define MQTT_H

@@ -3,8 +3,8 @@
  *
  *     mqtt_device STATE HOST PORT CERT.pem KEY.pem NAME
  *
- * STATE was made by `holdfast init`. What has to do with Holdfast is marked (1) to (4), all else is a
- * plain MQTT 3.1.1 client over TLS. SIGUSR1 asks for an update now, SIGTERM ends it.
+ * STATE was made by `holdfast init`. What has to do with Holdfast is marked (1) to (4), all else is
+ * a plain MQTT 3.1.1 client over TLS. SIGUSR1 asks for an update now, SIGTERM ends it.
  */
 #include "mqtt.h"
 
@@ -33,7 +33,7 @@ struct device {
     mbedtls_pk_context key;
 };
 
-/* ---- what signals reach ------------------------------------------------------------------------------ */
+/* ---- what signals reach ---------------------------------------------------------------------- */
 
 static struct hf_runner *updates;
 static _Atomic bool is_over;
@@ -57,9 +57,10 @@ static void listen_to_signals(void)
     (void)sigaction(SIGUSR1, &(struct sigaction){.sa_handler = update_now}, NULL);
 }
 
-/* ---- updates: a thread of their own, so that a slow mirror never delays a packet --------------------- */
+/* ---- updates: a thread of their own, so that a slow mirror never delays a packet ------------- */
 
-/* (3) Checks when it is time to. New handshakes see new roots at once, connections that are up stay. */
+/* (3) Checks when it is time to. New handshakes see new roots at once, connections that are up
+ * stay. */
 static void *keep_roots_fresh(void *runner)
 {
     hf_runner_run(runner);
@@ -78,7 +79,7 @@ static void tell_update(void *ctx, enum hf_err err, const struct hf_update_resul
         printf("roots: no update: %s\n", why->text);
 }
 
-/* ---- a session -------------------------------------------------------------------------------------- */
+/* ---- a session ------------------------------------------------------------------------------- */
 
 /* Something to tell the broker: which generation of roots this device stands on. */
 static bool publish_generation(const struct device *device, mbedtls_ssl_context *ssl,
@@ -188,7 +189,7 @@ static bool run_session(struct device *device)
     return is_in;
 }
 
-/* ---- the program ------------------------------------------------------------------------------------ */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static enum hf_err set_up_tls(struct device *device, struct hf_trust_store *roots,
                               const char *cert_file, const char *key_file, struct hf_why *why)

@@ -1,6 +1,6 @@
 /*
- * How the inputs of the harness `chain` change: as bytes now and then, else the order, the number, the host, the
- * time, and certificates, which stay DER.
+ * How the inputs of the harness `chain` change: as bytes now and then, else the order, the number,
+ * the host, the time, and certificates, which stay DER.
  */
 #include "tests/fuzz/chain_input.h"
 #include "tests/fuzz/der_edit.h"
@@ -10,7 +10,7 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size); /* libFuzz
 
 #define VALUE_MAX 4096 /* of one node that is changed byte by byte */
 
-/* ---- the list ------------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 static size_t below(unsigned *seed, size_t n)
 {
@@ -64,9 +64,10 @@ static void change_list(struct chain_input *input, unsigned *seed)
     }
 }
 
-/* ---- one certificate --------------------------------------------------------------------------------- */
+/* ---- one certificate ------------------------------------------------------------------------- */
 
-/* Where things are in a certificate (RFC 5280, 4.1), as children of TBSCertificate behind the version. */
+/* Where things are in a certificate (RFC 5280, 4.1), as children of TBSCertificate behind the
+ * version. */
 enum { TBS_ISSUER = 2, TBS_VALIDITY = 3, TBS_SUBJECT = 4, TBS_EXTENSIONS = 6 };
 
 static size_t find_in_tbs(const struct der_tree *tree, size_t which)
@@ -92,7 +93,8 @@ static void take(struct chain_input *input, size_t which, struct hf_buf now)
     input->certs[which] = now;
 }
 
-/** Its issuer is now the other's subject, or the other way round, or what either says of another kind. */
+/** Its issuer is now the other's subject, or the other way round, or what either says of another
+ *  kind. */
 static struct hf_buf take_over(const struct der_tree *to, const struct der_tree *from,
                                unsigned *seed)
 {
@@ -195,7 +197,8 @@ static void put_char(struct hf_buf *out, size_t width, uint8_t c)
     FUZZ_CHECK(hf_buf_append(out, &c, 1) == HF_OK);
 }
 
-/** A text of a name as another encoder might write it: another type, other spaces, the other case. */
+/** A text of a name as another encoder might write it: another type, other spaces, the other
+ *  case. */
 static struct hf_buf change_text(const struct der_tree *tree, unsigned *seed)
 {
     size_t node = below(seed, tree->n);
@@ -255,7 +258,7 @@ static void change_cert(struct chain_input *input, unsigned *seed)
         hf_buf_free(&now);
 }
 
-/* ---- host and time --------------------------------------------------------------------------------------- */
+/* ---- host and time --------------------------------------------------------------------------- */
 
 /** The host becomes a text that stands in a certificate, or another one. */
 static void change_host(struct chain_input *input, unsigned *seed)

@@ -20,7 +20,8 @@ struct der_tree {
     struct der_node nodes[DER_NODES_MAX]; /* from the front; what is inside of one follows it */
 };
 
-/** Also what is inside of OCTET STRINGs, where it is DER. False: it is no DER, or too much of it. */
+/** Also what is inside of OCTET STRINGs, where it is DER. False: it is no DER, or too much of
+ *  it. */
 bool der_walk(struct hf_bytes der, struct der_tree *out);
 
 /** The k-th child of a node, or DER_ROOT. */
@@ -28,6 +29,7 @@ size_t der_child(const struct der_tree *tree, size_t node, size_t k);
 /** Tag, length and value. */
 struct hf_bytes der_whole(const struct der_tree *tree, size_t node);
 
-/** The whole with `with` (nothing, or one or more nodes) in the place of a node. hf_buf_free the result. */
+/** The whole with `with` (nothing, or one or more nodes) in the place of a node. hf_buf_free the
+ *  result. */
 struct hf_buf der_replace(const struct der_tree *tree, size_t node, struct hf_bytes with);
 #endif

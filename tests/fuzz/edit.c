@@ -15,7 +15,7 @@ struct slots {
     size_t n;
 };
 
-/* ---- where -------------------------------------------------------------------------------------- */
+/* ---- where ----------------------------------------------------------------------------------- */
 
 static void find_slots(json_t *parent, struct slots *slots)
 {
@@ -54,7 +54,7 @@ static void put(const struct slot *slot, json_t *value)
         (void)json_array_set_new(slot->parent, slot->index, value);
 }
 
-/* ---- what --------------------------------------------------------------------------------------- */
+/* ---- what ------------------------------------------------------------------------------------ */
 
 static json_t *some_integer(struct fuzz_input *in)
 {
@@ -166,7 +166,7 @@ static json_t *one_more_or_less(const json_t *value, struct fuzz_input *in)
     return json_integer(fuzz_below(in, 2) == 0 ? number + 1 : number - 1);
 }
 
-/* ---- how ---------------------------------------------------------------------------------------- */
+/* ---- how ------------------------------------------------------------------------------------- */
 
 static void remove_value(const struct slot *slot)
 {

@@ -4,7 +4,7 @@
 
 #define SEED UINT64_C(0x9e3779b97f4a7c15)
 
-/* ---- randomness that is none -------------------------------------------------------------------- */
+/* ---- randomness that is none ----------------------------------------------------------------- */
 
 static uint64_t state = SEED;
 
@@ -48,7 +48,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* ---- checks ------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 void fuzz_check_refusal(enum hf_err err, const struct hf_why *why)
 {
@@ -60,7 +60,7 @@ void fuzz_check_refusal(enum hf_err err, const struct hf_why *why)
         FUZZ_CHECK((unsigned char)*c >= 0x20 && *c != 0x7f);
 }
 
-/* ---- the input ---------------------------------------------------------------------------------- */
+/* ---- the input ------------------------------------------------------------------------------- */
 
 uint8_t fuzz_byte(struct fuzz_input *in)
 {

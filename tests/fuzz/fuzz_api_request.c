@@ -1,5 +1,5 @@
-/* server/api: a method, a request target and a body, for every route of the API. What is accepted fits the route; the
- * sentence of a refusal is one line that can be shown. */
+/* server/api: a method, a request target and a body, for every route of the API. What is accepted
+ * fits the route; the sentence of a refusal is one line that can be shown. */
 #include "tests/fuzz/fuzz.h"
 
 #include "server/api/api.h"

@@ -1,8 +1,8 @@
 /*
- * server/audit/copy: lines of a copy of the log, or entries that a log is made of (the first byte says
- * which). What is accepted is one chain without a gap, and its canonical form verifies to the same hash;
- * whatever entries a log has, its copy verifies, and with one byte of an entry changed it does not. An entry that
- * states a restart must be one (hf_audit_restart_verify).
+ * server/audit/copy: lines of a copy of the log, or entries that a log is made of (the first byte
+ * says which). What is accepted is one chain without a gap, and its canonical form verifies to the
+ * same hash; whatever entries a log has, its copy verifies, and with one byte of an entry changed
+ * it does not. An entry that states a restart must be one (hf_audit_restart_verify).
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,4 +1,5 @@
-/* common/bundle/cert: DER of any bytes. What points into it stays in it, and texts are printable. */
+/* common/bundle/cert: DER of any bytes. What points into it stays in it, and texts are
+ * printable. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/bundle/cert.h"

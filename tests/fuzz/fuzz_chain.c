@@ -1,9 +1,11 @@
 /*
- * common/chain/verify against a second verifier (tests/support/x509_oracle.h), which is slow and straight from
- * RFC 5280 and RFC 9525: what one accepts, the other accepts. The input is in chain_input.h.
+ * common/chain/verify against a second verifier (tests/support/x509_oracle.h), which is slow and
+ * straight from RFC 5280 and RFC 9525: what one accepts, the other accepts. The input is in
+ * chain_input.h.
  *
- * A changed certificate would fail by its signature alone, so signatures are none here: whether a key
- * verifies one is a bit that both verifiers are told, computed from the signature's bytes and the key.
+ * A changed certificate would fail by its signature alone, so signatures are none here: whether a
+ * key verifies one is a bit that both verifiers are told, computed from the signature's bytes and
+ * the key.
  */
 #include "tests/fuzz/chain_input.h"
 #include "tests/fuzz/der_edit.h"
@@ -21,7 +23,7 @@
 
 #define DAY_S INT64_C(86400)
 
-/* ---- signatures that are none -------------------------------------------------------------------- */
+/* ---- signatures that are none ---------------------------------------------------------------- */
 
 /** True for most: FNV-1a of the signature and a byte of the key. */
 static bool is_signed(struct hf_bytes signature, uint8_t key)
@@ -89,7 +91,7 @@ static bool oracle_is_signed(X509 *cert, EVP_PKEY *key)
     return is_signed((struct hf_bytes){signature->data, (size_t)signature->length}, last);
 }
 
-/* ---- the comparison -------------------------------------------------------------------------------- */
+/* ---- the comparison -------------------------------------------------------------------------- */
 
 /* Holdfast reads DER only, and OpenSSL more: there the oracle may accept what Holdfast refuses. */
 static bool is_der(struct hf_bytes der)
@@ -131,7 +133,8 @@ static bool is_der(struct hf_bytes der)
     return is;
 }
 
-/* OpenSSL passes over parts of a name that are empty, and takes a part with two attributes of one type. */
+/* OpenSSL passes over parts of a name that are empty, and takes a part with two attributes of one
+ * type. */
 static bool is_plain_name(const X509_NAME *name)
 {
     X509_NAME *made = X509_NAME_new();
@@ -177,8 +180,8 @@ static bool is_all_plain(const struct x509_case *c)
     return true;
 }
 
-/* Does OpenSSL decode the text? It refuses certificates with damaged text in a name, which Holdfast compares as
- * bytes. */
+/* Does OpenSSL decode the text? It refuses certificates with damaged text in a name, which Holdfast
+ * compares as bytes. */
 static bool is_read(struct hf_bytes value)
 {
     const uint8_t *at = value.data;
@@ -193,7 +196,8 @@ static bool is_read(struct hf_bytes value)
     return is;
 }
 
-/* Has a name in it, wherever it stands, a value of a kind that OpenSSL does not read? The RFC allows any. */
+/* Has a name in it, wherever it stands, a value of a kind that OpenSSL does not read? The RFC
+ * allows any. */
 static bool has_odd_value(struct hf_bytes der)
 {
     static const uint8_t read[] = {0x03, 0x0c, 0x12, 0x13, 0x14, 0x16, 0x1c, 0x1e, 0x30};
@@ -249,9 +253,10 @@ static bool is_at_limit(const struct hf_verdict *verdict)
     return false;
 }
 
-/* Where Holdfast may refuse what the RFCs allow: at its limits, what is no DER, a common name that a constraint on
- * hosts excludes (it counts where the switch for old servers is on), and a mailbox in the subject that a constraint
- * excludes, where the subjectAltName has mailboxes too (as OpenSSL does). */
+/* Where Holdfast may refuse what the RFCs allow: at its limits, what is no DER, a common name that
+ * a constraint on hosts excludes (it counts where the switch for old servers is on), and a mailbox
+ * in the subject that a constraint excludes, where the subjectAltName has mailboxes too (as OpenSSL
+ * does). */
 static bool is_stricter(const struct x509_case *c, const struct hf_verdict *verdict)
 {
     if (is_at_limit(verdict) || !is_all_plain(c) ||

@@ -1,8 +1,8 @@
 /*
  * The whole of libholdfast against a server that a script runs, over ports in memory. Two
  * publishers: the honest one, who has all keys, and a hostile one, who stole those of timestamp and
- * snapshot and knows the public ones of the rest. Letters before those of publisher.h, which are the
- * hostile one's:
+ * snapshot and knows the public ones of the rest. Letters before those of publisher.h, which are
+ * the hostile one's:
  *
  *     P       the honest one publishes the next version of the bundle
  *     Q       rotates the targets keys (0) or root keys (1), and publishes
@@ -20,8 +20,8 @@
  *     I       the device is switched off and on
  *
  * At every moment the active bundle is one that the honest publisher signed, of no lower version
- * than before (unless the keys are new), and it is what handshakes are verified against. In the end the honest one replaces
- * the stolen keys, a good server comes back, and the next update succeeds.
+ * than before (unless the keys are new), and it is what handshakes are verified against. In the end
+ * the honest one replaces the stolen keys, a good server comes back, and the next update succeeds.
  */
 #include "tests/fuzz/publisher.h"
 #include "tests/support/device.h"
@@ -62,7 +62,7 @@ static void make_bundles(void)
     }
 }
 
-/* ---- the transport ------------------------------------------------------------------------------ */
+/* ---- the transport --------------------------------------------------------------------------- */
 
 static uint8_t next_answer(struct world *w)
 {
@@ -126,7 +126,7 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return err;
 }
 
-/* ---- the device --------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static void switch_on(struct world *w)
 {
@@ -200,7 +200,7 @@ static void update(struct world *w)
     hf_buf_free(&d->fake.log.text);
 }
 
-/* ---- the publishers ----------------------------------------------------------------------------- */
+/* ---- the publishers -------------------------------------------------------------------------- */
 
 static void publish(struct world *w)
 {
@@ -290,7 +290,7 @@ static void rotate(struct world *w, enum hf_top_role role)
         w->floor = 0;
 }
 
-/* ---- the script --------------------------------------------------------------------------------- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 static void set_clock(struct world *w, struct fuzz_input *in)
 {

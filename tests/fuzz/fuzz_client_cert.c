@@ -1,5 +1,5 @@
-/* server/identity/client_cert and registration: certificates of any bytes. What is read is written as the same
- * bytes, its names can be shown, and only what the tables allow is registered. */
+/* server/identity/client_cert and registration: certificates of any bytes. What is read is written
+ * as the same bytes, its names can be shown, and only what the tables allow is registered. */
 #include "tests/fuzz/fuzz.h"
 
 #include "server/identity/registration.h"

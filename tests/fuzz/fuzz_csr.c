@@ -1,5 +1,5 @@
-/* server/identity/csr: requests of any bytes. What is accepted has a key of the table, and its DER alone is
- * accepted as the same request. */
+/* server/identity/csr: requests of any bytes. What is accepted has a key of the table, and its DER
+ * alone is accepted as the same request. */
 #include "tests/fuzz/fuzz.h"
 
 #include "server/identity/csr.h"

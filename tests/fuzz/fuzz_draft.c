@@ -1,7 +1,7 @@
 /*
  * server/publish/draft, draft_check, signature_status, draft_diff, targets_diff: a draft that an
- * attacker may have carried to a key holder. What is shown cannot play tricks on a terminal, and what counts as
- * signed by all that must is what a device takes.
+ * attacker may have carried to a key holder. What is shown cannot play tricks on a terminal, and
+ * what counts as signed by all that must is what a device takes.
  */
 #include "tests/fuzz/fuzz.h"
 

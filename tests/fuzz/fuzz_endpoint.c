@@ -28,7 +28,8 @@ static void check_url(const struct hf_endpoint_url *url)
     FUZZ_CHECK(strcmp(name, again) == 0);
 }
 
-/* An address is legacy only if it is one of AWS IoT, where MQTT at port 443 has a name of its own. */
+/* An address is legacy only if it is one of AWS IoT, where MQTT at port 443 has a name of its
+ * own. */
 static void check_aws(const struct hf_endpoint_url *url)
 {
     struct hf_endpoint_url mqtt = {"mqtts", url->peer};

@@ -1,7 +1,7 @@
 /*
- * server/publish/lint/lint_endpoints: the list of endpoints, then what AWS printed, which a line may
- * name as @answer.json; chain-1.pem and chain-2.pem lie beside it. No server is asked. All that is read
- * can be shown on a terminal, and what of it is saved is the same when read again.
+ * server/publish/lint/lint_endpoints: the list of endpoints, then what AWS printed, which a line
+ * may name as @answer.json; chain-1.pem and chain-2.pem lie beside it. No server is asked. All that
+ * is read can be shown on a terminal, and what of it is saved is the same when read again.
  */
 #include "tests/fuzz/scratch.h"
 
@@ -35,7 +35,7 @@ static void make_chains(void)
     pki_key_free(&key);
 }
 
-/* ---- what was read ------------------------------------------------------------------------------ */
+/* ---- what was read --------------------------------------------------------------------------- */
 
 static void check_plain(const char *text)
 {
@@ -80,7 +80,7 @@ static void check_all(const struct hf_lint_endpoints *e)
     }
 }
 
-/* ---- saved, and read again ---------------------------------------------------------------------- */
+/* ---- saved, and read again ------------------------------------------------------------------- */
 
 static void check_same(const struct hf_lint_endpoints *a, const struct hf_lint_endpoints *b)
 {

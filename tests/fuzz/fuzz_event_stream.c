@@ -1,4 +1,5 @@
-/* server/admin/event_stream: events do not depend on how they are split; nothing is longer than its limit. */
+/* server/admin/event_stream: events do not depend on how they are split; nothing is longer than its
+ * limit. */
 #include "tests/fuzz/fuzz.h"
 
 #include "server/admin/event_stream.h"

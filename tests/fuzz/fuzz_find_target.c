@@ -1,7 +1,7 @@
 /*
- * tests/support/find_target and client/core/obtain: a tree (or a net, or a ring) of delegations, and the
- * question which role speaks for a path. The first byte says whether snapshots are consistent; then a
- * script of letters; X and Y are roles, 0 the top-level one:
+ * tests/support/find_target and client/core/obtain: a tree (or a net, or a ring) of delegations,
+ * and the question which role speaks for a path. The first byte says whether snapshots are
+ * consistent; then a script of letters; X and Y are roles, 0 the top-level one:
  *
  *     dXYPT   X delegates the pattern P to Y, terminating if T is odd
  *     tXQ     X lists the path Q
@@ -32,7 +32,7 @@ struct world {
     size_t n_finds;
 };
 
-/* ---- the publisher -------------------------------------------------------------------------------- */
+/* ---- the publisher --------------------------------------------------------------------------- */
 
 static void name_of(size_t role, char out[16])
 {
@@ -95,7 +95,7 @@ static void list_target(struct tuf_repo *repo, struct fuzz_input *in)
         tuf_targets_add(&role->targets, path, hf_bytes_of_text(name), NULL);
 }
 
-/* ---- the specification's search -------------------------------------------------------------------- */
+/* ---- the specification's search -------------------------------------------------------------- */
 
 struct stack {
     const char *roles[TUF_DELEGATED_MAX * ROLES_MAX];
@@ -160,7 +160,7 @@ static const char *search(struct tuf_repo *repo, const char *path)
     return NULL;
 }
 
-/* ---- the device ------------------------------------------------------------------------------------ */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static void find(struct world *w, const char *path)
 {

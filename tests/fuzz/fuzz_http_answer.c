@@ -62,7 +62,8 @@ static void check_answer(const struct exchange *x, enum hf_answer_kind kind, siz
     FUZZ_CHECK(strpbrk(a->location, "\r\n") == NULL);
 }
 
-/* An answer whose body is not needed is given up after so many bytes, wherever a piece ends then. */
+/* An answer whose body is not needed is given up after so many bytes, wherever a piece ends
+ * then. */
 static bool is_given_up(const struct hf_answer *a)
 {
     return a->discarded > HF_HTTP_DISCARD_BYTES_MAX;

@@ -1,6 +1,6 @@
 /*
- * server/http/request and server/serve/route: what a client may send. In whatever pieces it comes, it is the
- * same requests, and each gets an answer of those that this server gives.
+ * server/http/request and server/serve/route: what a client may send. In whatever pieces it comes,
+ * it is the same requests, and each gets an answer of those that this server gives.
  */
 #include "tests/fuzz/fuzz.h"
 

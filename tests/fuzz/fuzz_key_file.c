@@ -1,7 +1,7 @@
 /*
  * server/publish/key_file: a private key on disk, or a file that says in which token one is. What
- * opens is a key that signs for the public part that stands in the clear; what refers to a token has
- * a public part that devices could use, and texts that a terminal shows as they are. The key
+ * opens is a key that signs for the public part that stands in the clear; what refers to a token
+ * has a public part that devices could use, and texts that a terminal shows as they are. The key
  * derivation (slow on purpose) is left out: the file is unsealed with the key that the seeds were
  * sealed with.
  */

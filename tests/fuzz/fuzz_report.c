@@ -1,6 +1,6 @@
 /*
- * common/report/report: the body of a request, then the answer to one. A report that is read is written
- * within its limit. What is written is read as the same again.
+ * common/report/report: the body of a request, then the answer to one. A report that is read is
+ * written within its limit. What is written is read as the same again.
  */
 #include "tests/fuzz/fuzz.h"
 

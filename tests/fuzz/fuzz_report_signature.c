@@ -1,7 +1,8 @@
 /*
- * common/report/signature: Content-Digest, Signature-Input and Signature, then authority, path, type and
- * body of a message, each ending with 0xFF. Headers that are accepted are those that the signature base
- * is made of, byte for byte. What is signed verifies, and not with another message or another header.
+ * common/report/signature: Content-Digest, Signature-Input and Signature, then authority, path,
+ * type and body of a message, each ending with 0xFF. Headers that are accepted are those that the
+ * signature base is made of, byte for byte. What is signed verifies, and not with another message
+ * or another header.
  */
 #include "tests/fuzz/fuzz.h"
 

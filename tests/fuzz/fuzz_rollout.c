@@ -1,7 +1,7 @@
 /*
- * common/rollout: {"rollout": plan, "holdfast": {"activation": …}, …}. What is read and written again is read the
- * same; and whatever was signed, a device takes nothing before the calendar lets it, and waits for nothing after
- * `mandatory_from`.
+ * common/rollout: {"rollout": plan, "holdfast": {"activation": …}, …}. What is read and written
+ * again is read the same; and whatever was signed, a device takes nothing before the calendar lets
+ * it, and waits for nothing after `mandatory_from`.
  */
 #include "tests/fuzz/fuzz.h"
 

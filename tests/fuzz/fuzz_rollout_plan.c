@@ -1,6 +1,7 @@
 /*
- * server/publish/bundle/rollout_plan: a plan as people write it. What is accepted can be kept, is written as devices read it, and
- * lets no device wait without an end or begin in the past of its own end.
+ * server/publish/bundle/rollout_plan: a plan as people write it. What is accepted can be kept, is
+ * written as devices read it, and lets no device wait without an end or begin in the past of its
+ * own end.
  */
 #include "tests/fuzz/fuzz.h"
 

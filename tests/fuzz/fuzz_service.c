@@ -1,6 +1,6 @@
 /*
- * client/port/identity: any answer of the fleet service. Each is taken or refused with a sentence of one line,
- * and no certificate is taken but one for the key that was asked with.
+ * client/port/identity: any answer of the fleet service. Each is taken or refused with a sentence
+ * of one line, and no certificate is taken but one for the key that was asked with.
  */
 #include "tests/fuzz/fuzz.h"
 

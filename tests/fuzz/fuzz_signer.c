@@ -1,7 +1,7 @@
 /*
- * server/signer: one request to the signer, as a stolen holdfastd could send it. Every request gets an answer that
- * says ok or why not; certificates are issued within the quota only, and none by another verb; the log is only ever
- * extended.
+ * server/signer: one request to the signer, as a stolen holdfastd could send it. Every request gets
+ * an answer that says ok or why not; certificates are issued within the quota only, and none by
+ * another verb; the log is only ever extended.
  */
 #include "tests/fuzz/scratch.h"
 

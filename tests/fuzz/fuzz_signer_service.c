@@ -1,6 +1,6 @@
 /*
- * server/signer/service: clients of signer.sock that come, send anything with any descriptors, and go. The input is a
- * script of letters:
+ * server/signer/service: clients of signer.sock that come, send anything with any descriptors, and
+ * go. The input is a script of letters:
  *
  *     c       a client connects
  *     f       a client of a foreign user connects: to the socket of a signer that is for another user
@@ -10,8 +10,8 @@
  *     z N     client N sends a packet of no bytes, which ends the connection
  *     h N     client N hangs up
  *
- * A foreign user and one client too many get nothing and are hung up on. Each packet gets one answer, which says ok or why
- * not. At the end no descriptor is left.
+ * A foreign user and one client too many get nothing and are hung up on. Each packet gets one
+ * answer, which says ok or why not. At the end no descriptor is left.
  */
 #include "tests/fuzz/scratch.h"
 
@@ -32,7 +32,7 @@ static struct hf_signer signer, foreign_signer;
 static struct hf_signer_service *service, *foreign_service;
 static int folder = -1;
 
-/* ---- both services ------------------------------------------------------------------------------------ */
+/* ---- both services --------------------------------------------------------------------------- */
 
 static void open_once(void)
 {
@@ -78,7 +78,7 @@ static int64_t newest_signature(void)
     return newest;
 }
 
-/* ---- clients ------------------------------------------------------------------------------------------ */
+/* ---- clients --------------------------------------------------------------------------------- */
 
 static int clients[HF_SIGNER_CLIENTS_MAX];
 static size_t n_clients;
@@ -181,7 +181,7 @@ static void ask(size_t i, struct hf_bytes packet, size_t n_folders)
     FUZZ_CHECK(recv(clients[i], answer, sizeof answer, MSG_DONTWAIT) < 0); /* one, and no more */
 }
 
-/* ---- the script --------------------------------------------------------------------------------------- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 static void act(char letter, struct fuzz_input *in)
 {

@@ -46,7 +46,7 @@ static void make_bundles(void)
         device_make_anchor(i == 1 ? "Root 1" : i == 2 ? "Root 2" : "Root 3", &pems[i]);
 }
 
-/* ---- the script --------------------------------------------------------------------------------- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 static enum hf_slot slot_of(struct fuzz_input *in)
 {
@@ -111,7 +111,8 @@ static void empty_slot(struct world *w, struct fuzz_input *in)
     state->has_bundle[slot] = false;
 }
 
-/* The value as the device wrote it, or as the script left it: the version of the program in front. */
+/* The value as the device wrote it, or as the script left it: the version of the program in
+ * front. */
 static void edit_receipts(struct world *w, struct fuzz_input *in,
                           void (*edit)(struct world *w, struct hf_receipts *r,
                                        enum hf_top_role role, struct fuzz_input *in))
@@ -176,7 +177,7 @@ static void step(struct world *w, struct fuzz_input *in)
         edit_receipts(w, in, take_strangers);
 }
 
-/* ---- the device --------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static void publish(struct device *d, int64_t version)
 {

@@ -1,7 +1,7 @@
 /*
- * server/publish/token_uri and token_point: a URI as a person writes it, then the curve and the point of
- * a key as a token shows them, and its label and id. A URI that is read is written again as the same one,
- * without where its PIN lies; a point that is taken is a key that devices can use.
+ * server/publish/token_uri and token_point: a URI as a person writes it, then the curve and the
+ * point of a key as a token shows them, and its label and id. A URI that is read is written again
+ * as the same one, without where its PIN lies; a point that is taken is a key that devices can use.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -32,7 +32,7 @@ struct world {
     struct hf_why why;
 };
 
-/* ---- who has signed? ---------------------------------------------------------------------------- */
+/* ---- who has signed? ------------------------------------------------------------------------- */
 
 /* The bytes of a member that is hexadecimal digits, exactly `len` of them. */
 static bool read_hex(const json_t *object, const char *name, unsigned char *out, size_t len)
@@ -116,7 +116,7 @@ static bool is_signed_for_delegation(const struct hf_targets *delegator, const c
     return false;
 }
 
-/* ---- the device --------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 static bool is_same(const struct hf_trusted_set *a, const struct hf_trusted_set *b)
 {
@@ -231,7 +231,7 @@ static void feed_delegated(struct world *w, struct fuzz_input *in)
     hf_buf_free(&file);
 }
 
-/* ---- the script --------------------------------------------------------------------------------- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 static void feed(struct world *w, enum hf_top_role role, struct hf_bytes file,
                  struct fuzz_input *in)

@@ -1,4 +1,5 @@
-/* hf_weak_keys_parse (server/findings): a list has no more keys than lines, sorted, and reads the same again. */
+/* hf_weak_keys_parse (server/findings): a list has no more keys than lines, sorted, and reads the
+ * same again. */
 #include "tests/fuzz/fuzz.h"
 
 #include "server/findings/weak_keys.h"

@@ -1,5 +1,5 @@
-/* common/bundle/x509_form: DER of any bytes. What points into it stays in it, names are printable, and
- * a certificate that is called unsupported is one to the walker and not to Mbed TLS. */
+/* common/bundle/x509_form: DER of any bytes. What points into it stays in it, names are printable,
+ * and a certificate that is called unsupported is one to the walker and not to Mbed TLS. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/bundle/cert.h"

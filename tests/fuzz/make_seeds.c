@@ -40,7 +40,7 @@ static void write_buf(const char *harness, const char *name, struct hf_buf *buf)
     hf_buf_free(buf);
 }
 
-/* ---- metadata ------------------------------------------------------------------------------------ */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 static void write_metadata(const struct tuf_repo *repo, const char *name)
 {
@@ -72,7 +72,7 @@ static void metadata_seeds(void)
     tuf_repo_free(&repo);
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static void key_seed(const char *name, const char *type, const char *scheme, const char *public_key,
                      const uint8_t *signature, size_t signature_len)
@@ -144,7 +144,7 @@ static void key_seeds(void)
     key_seed("future", "ml-dsa", "ml-dsa-65", "00", NULL, 0);
 }
 
-/* ---- certificates and bundles ---------------------------------------------------------------------- */
+/* ---- certificates and bundles ---------------------------------------------------------------- */
 
 static void note_seed(const char *sha256, const struct hf_buf *pem)
 {
@@ -214,7 +214,7 @@ static void bundle_seeds(void)
     pki_key_free(&weak);
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void copy_seed(const char *harness, const char *name, const char *path)
 {
@@ -255,7 +255,7 @@ static void reference_seed(void)
     hf_signing_key_free(&key);
 }
 
-/* ---- drafts ------------------------------------------------------------------------------------- */
+/* ---- drafts ---------------------------------------------------------------------------------- */
 
 static void draft_seed(const char *name, const struct hf_draft_parts *parts,
                        const json_t *signatures)
@@ -358,7 +358,7 @@ static void bundle_file_seed(void)
     hf_bundle_record_free(&record);
 }
 
-/* ---- certificates and requests of clients, by OpenSSL ------------------------------------------------ */
+/* ---- certificates and requests of clients, by OpenSSL ---------------------------------------- */
 
 static const char *const client_keys[] = {"RSA:2048", "RSA-PSS:2048:SHA256", "P-256", "P-521",
                                           "ED25519"};

@@ -5,7 +5,7 @@
 
 #define YEAR_S (365 * HF_DAY_S)
 
-/* ---- hooks -------------------------------------------------------------------------------------- */
+/* ---- hooks ----------------------------------------------------------------------------------- */
 
 static void edit_role(const struct hf_bytes scripts[HF_TOP_ROLES], const char *role, json_t *json)
 {
@@ -27,7 +27,7 @@ static void after_signing(void *ctx, const char *role, json_t *envelope)
     edit_role(p->after, role, envelope);
 }
 
-/* ---- set up ------------------------------------------------------------------------------------- */
+/* ---- set up ---------------------------------------------------------------------------------- */
 
 void fuzz_repo_copy(struct tuf_repo *to, const struct tuf_repo *from)
 {
@@ -68,7 +68,7 @@ void fuzz_publisher_free(struct fuzz_publisher *p)
     tuf_repo_free(&p->repo);
 }
 
-/* ---- the script --------------------------------------------------------------------------------- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 enum hf_top_role fuzz_role(struct fuzz_input *in)
 {

@@ -1,7 +1,7 @@
 /*
- * AddTrust, 2020-05-30: a root expired. Servers went on sending the cross-sign that leads up to it, and
- * devices that held no other root went dark; their updater with them, since it spoke TLS through the
- * same store.
+ * AddTrust, 2020-05-30: a root expired. Servers went on sending the cross-sign that leads up to it,
+ * and devices that held no other root went dark; their updater with them, since it spoke TLS
+ * through the same store.
  */
 #include "tests/support/check.h"
 

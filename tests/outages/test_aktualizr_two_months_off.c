@@ -1,6 +1,6 @@
 /*
- * A device that was off for two months (aktualizr): the metadata that it had stored was expired by then,
- * was checked first, and blocked the update that would have replaced it.
+ * A device that was off for two months (aktualizr): the metadata that it had stored was expired by
+ * then, was checked first, and blocked the update that would have replaced it.
  */
 #include "tests/support/check.h"
 
@@ -45,7 +45,8 @@ static void what_it_stored_does_not_stand_in_the_way(void **state)
     assert_int_equal(r->n_waived, 0);
 }
 
-/* The publisher was away as well: nothing is taken that has expired, and nothing is broken by that. */
+/* The publisher was away as well: nothing is taken that has expired, and nothing is broken by
+ * that. */
 static void an_expired_repository_is_refused_and_cured_by_signing(void **state)
 {
     struct replay *r = *state;

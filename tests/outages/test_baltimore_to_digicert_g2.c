@@ -1,6 +1,6 @@
 /*
- * Baltimore CyberTrust to DigiCert Global Root G2, 2023 to 2025: devices had one root pinned. The root
- * was still valid when the servers left it; what lay on a shelf meanwhile missed the overlap.
+ * Baltimore CyberTrust to DigiCert Global Root G2, 2023 to 2025: devices had one root pinned. The
+ * root was still valid when the servers left it; what lay on a shelf meanwhile missed the overlap.
  */
 #include "tests/support/check.h"
 
@@ -77,7 +77,8 @@ static void a_device_from_the_shelf_gets_home_by_the_signatures_of_the_metadata(
     assert_int_equal(replay_connect(r, cast.home), MBEDTLS_X509_BADCERT_NOT_TRUSTED);
 
     replay_fail_for_a_day(r, HF_E_UNTRUSTED);
-    /* What it holds validates nothing, so it has nothing to lose and does not wait for endpoints. */
+    /* What it holds validates nothing, so it has nothing to lose and does not wait for
+     * endpoints. */
     CHECK_OK(replay_update(r));
     assert_true(r->d->result.is_recovered);
     assert_int_equal(r->d->result.to_version, 2);

@@ -1,6 +1,6 @@
 /*
- * Boards without a battery for their clock boot in 1970, where every certificate is "not yet valid". They
- * need TLS to ask for the time, and the time for TLS.
+ * Boards without a battery for their clock boot in 1970, where every certificate is "not yet
+ * valid". They need TLS to ask for the time, and the time for TLS.
  */
 #include "tests/support/check.h"
 
@@ -38,8 +38,8 @@ static void it_connects_and_updates_from_the_first_boot_on(void **state)
     assert_int_equal(r->n_waived, 0);
 }
 
-/* Below the floor the clock says nothing, also hours after the boot; and what expired by the floor has
- * expired. */
+/* Below the floor the clock says nothing, also hours after the boot; and what expired by the floor
+ * has expired. */
 static void each_boot_begins_no_earlier_than_the_last_signature(void **state)
 {
     struct replay *r = *state;
@@ -61,7 +61,8 @@ static void each_boot_begins_no_earlier_than_the_last_signature(void **state)
     assert_int_equal(replay_connect(r, cast.home), MBEDTLS_X509_BADCERT_NOT_TRUSTED);
 }
 
-/* By a clock in 1970 no anchor is valid yet: a device that believed it would have nothing to lose. */
+/* By a clock in 1970 no anchor is valid yet: a device that believed it would have nothing to
+ * lose. */
 static void a_bundle_that_would_cut_it_off_is_refused_in_1970_too(void **state)
 {
     struct replay *r = *state;

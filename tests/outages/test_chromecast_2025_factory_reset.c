@@ -1,6 +1,6 @@
 /*
- * Chromecast, 2025-03-09: an intermediate in the devices' own chain expired. Owners reset their devices,
- * which made it worse: what the device had learned since the factory was gone as well.
+ * Chromecast, 2025-03-09: an intermediate in the devices' own chain expired. Owners reset their
+ * devices, which made it worse: what the device had learned since the factory was gone as well.
  */
 #include "tests/support/check.h"
 
@@ -53,8 +53,8 @@ static void reset(struct replay *r, const struct cast *cast)
     replay_reboot(r);
 }
 
-/* Signed by old root keys, which root 2 has replaced: an attacker with them waits for devices that fall
- * back to root 1. */
+/* Signed by old root keys, which root 2 has replaced: an attacker with them waits for devices that
+ * fall back to root 1. */
 static struct tuf_repo *forge_with(const struct tuf_keys *keys_of_the_past, int64_t now_s)
 {
     struct tuf_repo *forged = calloc(1, sizeof *forged);
@@ -82,7 +82,8 @@ static void after_it_the_device_gets_home_and_keys_of_the_past_have_no_say(void 
     CHECK_REFUSED(replay_update(r), HF_E_SIGNATURE, &r->d->why, "timestamp");
     device_check_unchanged_from(r->d, "root");
 
-    /* By the time it still knows of, no anchor of the factory is usable: no day is lost by waiting. */
+    /* By the time it still knows of, no anchor of the factory is usable: no day is lost by
+     * waiting. */
     r->d->fake.transport.mirrors[0].files = &r->d->repo.files;
     CHECK_OK(replay_update(r));
     assert_true(r->d->result.is_recovered);

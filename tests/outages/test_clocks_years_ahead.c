@@ -1,7 +1,7 @@
 /*
  * Clocks that jump years ahead, by a GPS week number that rolls over or a bad time server: every
- * certificate is "expired", and so is all metadata. What a device throws away or learns on such a day
- * must not be missed, or believed, on the day after.
+ * certificate is "expired", and so is all metadata. What a device throws away or learns on such a
+ * day must not be missed, or believed, on the day after.
  */
 #include "tests/support/check.h"
 

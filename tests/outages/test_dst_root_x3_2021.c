@@ -1,6 +1,6 @@
 /*
- * DST Root CA X3, 2021-09-30: ISRG Root X1 stood under an anchor that expired. Devices that did not hold
- * X1 itself went dark, and the updates that would have brought it with them.
+ * DST Root CA X3, 2021-09-30: ISRG Root X1 stood under an anchor that expired. Devices that did not
+ * hold X1 itself went dark, and the updates that would have brought it with them.
  */
 #include "tests/support/check.h"
 

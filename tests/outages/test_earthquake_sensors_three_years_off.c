@@ -1,7 +1,7 @@
 /*
- * Earthquake sensors that were off for three years: when they woke the overlap was over. Every key that
- * signs had been replaced, every root metadata on the way had expired, the servers stood under another
- * CA, and some had lost the time as well.
+ * Earthquake sensors that were off for three years: when they woke the overlap was over. Every key
+ * that signs had been replaced, every root metadata on the way had expired, the servers stood under
+ * another CA, and some had lost the time as well.
  */
 #include "tests/support/check.h"
 
@@ -13,8 +13,8 @@ struct cast {
     struct replay_server *home;
 };
 
-/* Twice a year the publisher replaces the keys of root and those of another role, each of which has its
- * turn twice. A root metadata lasts for a year. */
+/* Twice a year the publisher replaces the keys of root and those of another role, each of which has
+ * its turn twice. A root metadata lasts for a year. */
 static void rotate_for_three_years(struct replay *r)
 {
     struct tuf_role *roles = r->d->repo.roles;
@@ -59,8 +59,9 @@ static void check_is_home(struct replay *r, const struct cast *cast)
     assert_int_equal(r->n_waived, 0);
 }
 
-/* This test is first, because the learnt time is global to the program. By the time that the device knows
- * when it wakes, its anchor is still valid, so it needs a day to be sure that no chain validates. */
+/* This test is first, because the learnt time is global to the program. By the time that the device
+ * knows when it wakes, its anchor is still valid, so it needs a day to be sure that no chain
+ * validates. */
 static void a_sensor_that_lost_the_time_as_well_gets_home_after_a_day(void **state)
 {
     struct replay *r = *state;

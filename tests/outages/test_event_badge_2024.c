@@ -1,6 +1,6 @@
 /*
- * An event badge, 2024: to save flash, its firmware held a hand-picked subset of the common roots. One of
- * its endpoints moved to a root that was not among them.
+ * An event badge, 2024: to save flash, its firmware held a hand-picked subset of the common roots.
+ * One of its endpoints moved to a root that was not among them.
  */
 #include "tests/support/check.h"
 

@@ -1,7 +1,7 @@
 /*
- * An expired anchor left in an Mbed TLS store: the server sends a certificate of the same name and key,
- * cross-signed by a root that is valid and in the store as well. Path building goes up to the expired
- * anchor, and does not come back to the valid root.
+ * An expired anchor left in an Mbed TLS store: the server sends a certificate of the same name and
+ * key, cross-signed by a root that is valid and in the store as well. Path building goes up to the
+ * expired anchor, and does not come back to the valid root.
  */
 #include "tests/support/check.h"
 

@@ -1,6 +1,6 @@
 /*
- * A garage of ESP32s: when the root of the update server had gone, the team turned verification off to
- * get updates back. It must not be needed, and it must not pass unnoticed.
+ * A garage of ESP32s: when the root of the update server had gone, the team turned verification off
+ * to get updates back. It must not be needed, and it must not pass unnoticed.
  */
 #include "tests/support/check.h"
 

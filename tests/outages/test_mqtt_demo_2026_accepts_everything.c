@@ -1,6 +1,7 @@
 /*
- * An MQTT demo, 2026: its verify callback accepted every error, so that all its tests passed with the
- * wrong root. A store that is right does not help an application that asks it and then does not listen.
+ * An MQTT demo, 2026: its verify callback accepted every error, so that all its tests passed with
+ * the wrong root. A store that is right does not help an application that asks it and then does not
+ * listen.
  */
 #include "tests/support/check.h"
 

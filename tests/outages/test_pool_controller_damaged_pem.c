@@ -1,6 +1,6 @@
 /*
- * A pool controller: a PEM with three damaged bytes was shipped. Depending on which three, such a file
- * does not parse, or it parses and is another root than it was meant to be.
+ * A pool controller: a PEM with three damaged bytes was shipped. Depending on which three, such a
+ * file does not parse, or it parses and is another root than it was meant to be.
  */
 #include "tests/support/check.h"
 
@@ -111,8 +111,8 @@ static struct hf_buf pem_with_another_end(const struct cast *cast)
     return pem;
 }
 
-/* It parses then. The signed description fits as well, so in an update only the endpoint shows the damage.
- * In a factory image the root's own signature shows it. */
+/* It parses then. The signed description fits as well, so in an update only the endpoint shows the
+ * damage. In a factory image the root's own signature shows it. */
 static void damaged_where_it_still_parses_it_is_refused_all_the_same(void **state)
 {
     struct replay *r = *state;

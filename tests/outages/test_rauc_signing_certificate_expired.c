@@ -1,6 +1,6 @@
 /*
- * RAUC and home automation images: the certificate that signed updates expired, and with it every update
- * was blocked, the one with the next certificate first of all.
+ * RAUC and home automation images: the certificate that signed updates expired, and with it every
+ * update was blocked, the one with the next certificate first of all.
  */
 #include "tests/support/check.h"
 

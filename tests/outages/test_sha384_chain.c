@@ -1,6 +1,6 @@
 /*
- * Azure's new chain, 2023: it was signed with SHA-384, which devices' builds lacked. Having the root was
- * not the whole question.
+ * Azure's new chain, 2023: it was signed with SHA-384, which devices' builds lacked. Having the
+ * root was not the whole question.
  */
 #include "tests/support/check.h"
 
@@ -68,9 +68,9 @@ static void this_build_validates_rsa_with_sha384(void **state)
     check_move_to(*state, PKI_RSA_2048);
 }
 
-/* For an algorithm that is not there, one that no profile accepts: the server proves its key, but under
- * no bundle does its chain validate. That is no evidence: the roots are not the cause, and no server may
- * stop an update with it. But it is reported, before and after. */
+/* For an algorithm that is not there, one that no profile accepts: the server proves its key, but
+ * under no bundle does its chain validate. That is no evidence: the roots are not the cause, and no
+ * server may stop an update with it. But it is reported, before and after. */
 static void a_chain_with_an_algorithm_that_is_not_there_is_named_before_the_swap(void **state)
 {
     struct replay *r = *state;

@@ -1,7 +1,7 @@
 /*
- * Symantec and VeriSign, 2018: policy ended trust in roots years before they expired, for certificates
- * issued after a day. A device that treats this day as the end of the root is cut off on it. A device that
- * ignores it continues to trust certificates that root programs distrust.
+ * Symantec and VeriSign, 2018: policy ended trust in roots years before they expired, for
+ * certificates issued after a day. A device that treats this day as the end of the root is cut off
+ * on it. A device that ignores it continues to trust certificates that root programs distrust.
  */
 #include "client/core/update.h"
 #include "tests/support/check.h"
@@ -60,9 +60,9 @@ static void nobody_is_cut_off_on_the_day_and_nothing_newer_is_trusted(void **sta
     assert_int_equal(replay_connect(r, cast.home), 0);
 }
 
-/* The server was renewed under the old root after the day: to take this bundle is to lose it. A device that
- * refused would leave the CA a veto, so it waits, takes it, and says what is lost. lint and simulate are
- * where a publisher learns it beforehand. */
+/* The server was renewed under the old root after the day: to take this bundle is to lose it. A
+ * device that refused would leave the CA a veto, so it waits, takes it, and says what is lost. lint
+ * and simulate are where a publisher learns it beforehand. */
 static void a_distrust_that_cuts_the_device_off_is_taken_late_and_said(void **state)
 {
     struct replay *r = *state;

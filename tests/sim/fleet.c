@@ -27,7 +27,7 @@ struct sim_device {
     unsigned is_mute : 1, is_liar : 1, has_failed : 1, has_new : 1, is_left_out : 1;
 };
 
-/* ---- chance ---------------------------------------------------------------------------------------- */
+/* ---- chance ---------------------------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea and Flood, 2014) of everything that makes a draw another one. */
 static uint64_t mix(uint64_t x)
@@ -56,7 +56,7 @@ static int64_t between(const struct sim_fleet *f, struct sim_device *d, int64_t 
     return from_s + (int64_t)(draw(f, d) % (uint64_t)(to_s - from_s));
 }
 
-/* ---- time ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void schedule(struct sim_fleet *f, struct sim_device *d, int64_t at_s)
 {
@@ -90,7 +90,7 @@ static int64_t clock_of(const struct sim_fleet *f, const struct sim_device *d, i
     return now_s;
 }
 
-/* ---- reports --------------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 static void name_of(const struct sim_fleet *f, const struct sim_device *d, char out[16])
 {
@@ -140,7 +140,7 @@ static void say(struct sim_fleet *f, struct sim_device *d, const char *kind, int
         report(f, d, kind, kind, now_s);
 }
 
-/* ---- what a device does ---------------------------------------------------------------------------- */
+/* ---- what a device does ---------------------------------------------------------------------- */
 
 static bool takes(struct sim_fleet *f, struct sim_device *d, int64_t now_s)
 {
@@ -247,7 +247,7 @@ static void wake(struct sim_fleet *f, struct sim_device *d, int64_t now_s)
     }
 }
 
-/* ---- the fleet -------------------------------------------------------------------------------------- */
+/* ---- the fleet ------------------------------------------------------------------------------- */
 
 static enum fate choose_fate(const struct sim_fleet *f, struct sim_device *d)
 {

@@ -1,7 +1,7 @@
 /*
- * The simulated devices: each checks, decides by the product's own code (common/rollout), installs, reports and
- * confirms, or does not. What a device is and does follows from the seed, its number and how often it was asked, so
- * a run is the same whatever the order of events.
+ * The simulated devices: each checks, decides by the product's own code (common/rollout), installs,
+ * reports and confirms, or does not. What a device is and does follows from the seed, its number
+ * and how often it was asked, so a run is the same whatever the order of events.
  */
 #ifndef HF_TESTS_SIM_FLEET_H
 #define HF_TESTS_SIM_FLEET_H
@@ -39,8 +39,8 @@ struct sim_fleet {
     struct sim_counts counts;
 };
 
-/** Devices that use the old bundle and have reported that, all of them counted by the service's ledger; each checks
- *  for the first time within its own interval. Exits where memory is short. */
+/** Devices that use the old bundle and have reported that, all of them counted by the service's
+ *  ledger; each checks for the first time within its own interval. Exits where memory is short. */
 void sim_fleet_begin(struct sim_fleet *fleet, const struct sim_scenario *scenario,
                      struct sim_service *service);
 void sim_fleet_end(struct sim_fleet *fleet);

@@ -68,7 +68,7 @@ static int complain(const char *what, const char *found)
     return HF_EXIT_USAGE;
 }
 
-/* ---- what the options say -------------------------------------------------------------------------- */
+/* ---- what the options say -------------------------------------------------------------------- */
 
 static bool find_rule(const char *name, enum sim_rule *out)
 {
@@ -136,7 +136,7 @@ static int read_setup(const struct values *v, struct hf_rollout_plan *plan, stru
     return HF_EXIT_OK;
 }
 
-/* ---- the runs -------------------------------------------------------------------------------------- */
+/* ---- the runs -------------------------------------------------------------------------------- */
 
 static void show_progress(long long done, long long all)
 {

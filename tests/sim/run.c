@@ -8,7 +8,7 @@
 #define WITHDRAWN_S                                                                                \
     (INT64_C(3) * 86400) /* an operator withdraws a bad version so soon after a pause */
 
-/* ---- numbers of each hour -------------------------------------------------------------------------- */
+/* ---- numbers of each hour -------------------------------------------------------------------- */
 
 static const char *const curves[] = {"installed", "harmed", "confirmed", "on_trial",
                                      "failed",    "silent", "stage"};
@@ -31,7 +31,7 @@ static void sample(struct sim_fleet *fleet, int64_t now_s, json_t *out[N_CURVES]
         out[i] = hf_json_append_take(out[i], json_integer(values[i]));
 }
 
-/* ---- the outcome ----------------------------------------------------------------------------------- */
+/* ---- the outcome ----------------------------------------------------------------------------- */
 
 static json_t *since_json(const struct sim_fleet *fleet, int64_t at_s)
 {
@@ -78,7 +78,7 @@ static json_t *outcome_json(const struct sim_fleet *fleet, int64_t now_s)
                             json_integer((json_int_t)hf_rollout_ledger_bytes(s->ledger)));
 }
 
-/* ---- the run --------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* Another bundle for each seed, so that the devices stand in another order. */
 static void make_hash(struct sim_fleet *fleet)

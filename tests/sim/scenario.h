@@ -1,13 +1,14 @@
 /*
- * What the simulated fleet is made of, and what a bundle does to it. Shares are in millionths of all devices. They are
- * assumptions, chosen on the bad side: README.md says which figures depend on them.
+ * What the simulated fleet is made of, and what a bundle does to it. Shares are in millionths of
+ * all devices. They are assumptions, chosen on the bad side: README.md says which figures depend on
+ * them.
  */
 #ifndef HF_TESTS_SIM_SCENARIO_H
 #define HF_TESTS_SIM_SCENARIO_H
 
 #include <stdint.h>
 
-/* ---- the fleet ------------------------------------------------------------------------------------ */
+/* ---- the fleet ------------------------------------------------------------------------------- */
 
 #define SIM_MUTE_PPM 30000    /* never report: reports are not configured */
 #define SIM_SLEEPER_PPM 50000 /* are switched off for one to four weeks at a time */
@@ -20,7 +21,7 @@
 #define SIM_SWITCHED_PPM                                                                           \
     5000 /* are switched off in the hour of their trial, for up to three days */
 
-/* ---- the bundle ----------------------------------------------------------------------------------- */
+/* ---- the bundle ------------------------------------------------------------------------------ */
 
 enum sim_lie {
     SIM_LIE_NONE,

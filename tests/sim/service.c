@@ -61,7 +61,7 @@ static void sign(struct sim_service *service, int64_t stage, enum hf_rollout_sta
         service->complete_s = now_s;
 }
 
-/* ---- ours ----------------------------------------------------------------------------------------- */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 static enum hf_rollout_state state_of(enum hf_rollout_due due)
 {
@@ -102,10 +102,10 @@ static void look_as_holdfast(struct sim_service *service, int64_t now_s)
     sign(service, v.stage, state_of(v.due), now_s);
 }
 
-/* ---- like hawkBit ---------------------------------------------------------------------------------- */
+/* ---- like hawkBit ---------------------------------------------------------------------------- */
 
-/* ThresholdRolloutGroupSuccessCondition and ThresholdRolloutGroupErrorCondition: both are shares of all devices of the
- * group, which is what lies between two stages here. */
+/* ThresholdRolloutGroupSuccessCondition and ThresholdRolloutGroupErrorCondition: both are shares of
+ * all devices of the group, which is what lies between two stages here. */
 static void look_as_hawkbit(struct sim_service *service, int64_t now_s)
 {
     const struct hf_rollout_plan *plan = service->thresholds;

@@ -30,7 +30,8 @@ struct sim_service {
     char reason[HF_ROLLOUT_SENTENCE_MAX];
 };
 
-/** `plan` is borrowed. The devices are in stages of it, for any rule. Exits where memory is short. */
+/** `plan` is borrowed. The devices are in stages of it, for any rule. Exits where memory is
+ *  short. */
 void sim_service_begin(struct sim_service *service, enum sim_rule rule,
                        const struct hf_rollout_plan *plan, const uint8_t sha256[HF_SHA256_LEN],
                        const struct hf_rollout_subject *subject);

@@ -1,7 +1,8 @@
 /*
- * hf-api DATABASE SOCKET SIGNER|- CERTIFICATE KEY: the API alone, without holdfastd around it. Operators come over
- * SOCKET, or with a token over plain TCP, devices over TLS or without it. Prints "admin ADDRESS", "device ADDRESS" and
- * "plain ADDRESS" when it listens, and ends when its standard input does. hf-api routes prints METHOD, PATH and ROLE of each route.
+ * hf-api DATABASE SOCKET SIGNER|- CERTIFICATE KEY: the API alone, without holdfastd around it.
+ * Operators come over SOCKET, or with a token over plain TCP, devices over TLS or without it.
+ * Prints "admin ADDRESS", "device ADDRESS" and "plain ADDRESS" when it listens, and ends when its
+ * standard input does. hf-api routes prints METHOD, PATH and ROLE of each route.
  */
 #include "server/api/api.h"
 #include "server/api/limits.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the device, before -------------------------------------------------------------------------- */
+/* ---- the device, before ---------------------------------------------------------------------- */
 
 int attack_setup(void **state)
 {
@@ -14,7 +14,7 @@ int attack_setup(void **state)
     return 0;
 }
 
-/* ---- what stands in the way ---------------------------------------------------------------------- */
+/* ---- what stands in the way ------------------------------------------------------------------ */
 
 static struct fake_mirror *mirror(struct device *d)
 {
@@ -81,7 +81,7 @@ void attack_sign(struct device *d, struct attack_change *change)
     d->repo.hook_ctx = change;
 }
 
-/* ---- the device, after --------------------------------------------------------------------------- */
+/* ---- the device, after ----------------------------------------------------------------------- */
 
 /* What says which bundles may be taken, and what time it is at least. */
 static const char *const floors[] = {"bundle.keys", "bundle.floor", "bundle.rejected",

@@ -25,7 +25,8 @@ int attack_setup(void **state);
 
 /** From now on the first mirror answers like this where the newest file of `role` is asked for. */
 void attack_answer(struct device *d, enum hf_top_role role, struct hf_bytes body);
-/** The newest file of `role`, with the first `find` in it replaced. The signature stays as it is. */
+/** The newest file of `role`, with the first `find` in it replaced. The signature stays as it
+ *  is. */
 void attack_answer_edited(struct device *d, enum hf_top_role role, const char *find,
                           struct hf_bytes replacement);
 /** The same for the content of the target that was added last. */

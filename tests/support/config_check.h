@@ -1,4 +1,5 @@
-/* hf_trust_store_check_config on a world's client, for its tests. Fails the running test (cmocka). */
+/* hf_trust_store_check_config on a world's client, for its tests. Fails the running test
+ * (cmocka). */
 #ifndef HF_TESTS_SUPPORT_CONFIG_CHECK_H
 #define HF_TESTS_SUPPORT_CONFIG_CHECK_H
 

@@ -1,8 +1,8 @@
 /*
  * Counts the blocks that a program allocates, with the size that the allocator gives each
  * (malloc_usable_size). tests/CMakeLists.txt says which programs are linked with it: their calls of
- * malloc, calloc, realloc and free come here (--wrap). Those of shared libraries pass no linker; give
- * the libraries counting_malloc, counting_realloc and counting_free. Not for threads.
+ * malloc, calloc, realloc and free come here (--wrap). Those of shared libraries pass no linker;
+ * give the libraries counting_malloc, counting_realloc and counting_free. Not for threads.
  */
 #ifndef HF_TESTS_COUNTING_MALLOC_H
 #define HF_TESTS_COUNTING_MALLOC_H

@@ -71,7 +71,7 @@ static bool is_there(const char *path)
     return lstat(path, &st) == 0;
 }
 
-/* ---- making ---------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 int __wrap_open(const char *path, int flags, ...)
 {
@@ -121,7 +121,7 @@ int __wrap_mkdir(const char *path, mode_t mode)
     return cut_disk_create(path, DISK_FOLDER, mode, NULL) ? __real_mkdir(path, mode) : no_power();
 }
 
-/* ---- bytes ----------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 ssize_t __wrap_read(int fd, void *out, size_t len)
 {
@@ -159,7 +159,7 @@ int __wrap_fdatasync(int fd)
     return __wrap_fsync(fd);
 }
 
-/* ---- names ----------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 int __wrap_rename(const char *from, const char *to)
 {

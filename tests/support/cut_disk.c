@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- operations ------------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 /* Below the folder; NULL where it is not. */
 static const char *inside(const char *path)
@@ -135,7 +135,7 @@ bool cut_disk_holds(const char *path)
     return inside(path) != NULL;
 }
 
-/* ---- begin, reboot ------------------------------------------------------------------------------------------ */
+/* ---- begin, reboot --------------------------------------------------------------------------- */
 
 static void forget(void)
 {

@@ -40,7 +40,7 @@ void cut_disk_reboot(void);
  *  not counted, and nothing would be proven. Fails the test. Before the reboot. */
 void cut_disk_check_complete(void);
 
-/* ---- for cut_calls.c and cut_vfs.c ------------------------------------------------------------------ */
+/* ---- for cut_calls.c and cut_vfs.c ----------------------------------------------------------- */
 
 /* Each says whether the operation happens: false where there is no power (any more). For a path
  * outside the folder: true. Paths are absolute. */

@@ -22,7 +22,7 @@ static bool toss(void)
     return cut_model.seed > 1 ? (cut_model_draw() & 1) != 0 : cut_model.seed == 1;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static struct cut_name *find_name(struct cut_names *names, const char *path)
 {
@@ -81,7 +81,7 @@ static bool is_in_folder(const char *path, const char *folder)
            strchr(rest, '/') == NULL;
 }
 
-/* ---- what an operation does to the disk ------------------------------------------------------------------- */
+/* ---- what an operation does to the disk ------------------------------------------------------ */
 
 static void make_longer(struct hf_buf *content, size_t len)
 {

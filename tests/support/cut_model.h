@@ -1,6 +1,6 @@
 /*
- * What the disk of cut_disk.h is made of: files that may have no name, names, and what was done and not
- * synced yet. cut_disk.c does the operations, cut_model.c is about what becomes of them.
+ * What the disk of cut_disk.h is made of: files that may have no name, names, and what was done and
+ * not synced yet. cut_disk.c does the operations, cut_model.c is about what becomes of them.
  */
 #ifndef HF_TESTS_SUPPORT_CUT_MODEL_H
 #define HF_TESTS_SUPPORT_CUT_MODEL_H
@@ -31,8 +31,8 @@ struct cut_names {
 
 enum cut_kind { CUT_WRITE, CUT_TRUNCATE, CUT_NAME, CUT_UNNAME };
 
-/* What was done and not synced yet. CUT_NAME: `path` is `node`; `from`, where there is one, is nothing
- * any more. */
+/* What was done and not synced yet. CUT_NAME: `path` is `node`; `from`, where there is one, is
+ * nothing any more. */
 struct cut_pending {
     enum cut_kind kind;
     int node;
@@ -75,8 +75,8 @@ int cut_node_add(enum disk_kind kind, unsigned mode, struct hf_bytes content);
 struct cut_pending *cut_pending_add(enum cut_kind kind, int node);
 /** It is on disk. */
 void cut_model_do(const struct cut_pending *op);
-/** Do what a sync of `path`, which is `node`, keeps; all of it where `path` is NULL. `may_lose`: or lose
- *  it, as the seed says. It is not pending any more. */
+/** Do what a sync of `path`, which is `node`, keeps; all of it where `path` is NULL. `may_lose`: or
+ *  lose it, as the seed says. It is not pending any more. */
 void cut_model_settle(const char *path, int node, bool may_lose);
 
 #endif

@@ -34,7 +34,7 @@ static bool is_off(sqlite3_file *file)
     return cut_disk_is_off() && cut(file)->path != NULL && cut_disk_holds(cut(file)->path);
 }
 
-/* ---- a file ---------------------------------------------------------------------------------------- */
+/* ---- a file ---------------------------------------------------------------------------------- */
 
 static int do_close(sqlite3_file *file)
 {
@@ -118,7 +118,7 @@ static int do_device_characteristics(sqlite3_file *file)
     return sys(file)->pMethods->xDeviceCharacteristics(sys(file));
 }
 
-/* ---- the log's index: memory, which no power cut leaves anything of ---------------------------------- */
+/* ---- the log's index: memory, which no power cut leaves anything of -------------------------- */
 
 static int do_shm_map(sqlite3_file *file, int region, int size, int extend, void volatile **out)
 {
@@ -141,7 +141,8 @@ static int do_shm_unmap(sqlite3_file *file, int delete_flag)
     return sys(file)->pMethods->xShmUnmap(sys(file), delete_flag);
 }
 
-/* Version 2: without the functions that map the database itself, whose writes could not be counted. */
+/* Version 2: without the functions that map the database itself, whose writes could not be
+ * counted. */
 static const sqlite3_io_methods file_methods = {
     .iVersion = 2,
     .xClose = do_close,
@@ -162,7 +163,7 @@ static const sqlite3_io_methods file_methods = {
     .xShmUnmap = do_shm_unmap,
 };
 
-/* ---- the file system --------------------------------------------------------------------------------- */
+/* ---- the file system ------------------------------------------------------------------------- */
 
 static bool is_there(const char *path)
 {

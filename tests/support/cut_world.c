@@ -59,7 +59,7 @@ static const char *export_file(void)
     return temp_path(cut_world.dir, "roots/roots.pem");
 }
 
-/* ---- the publisher ------------------------------------------------------------------------------------- */
+/* ---- the publisher --------------------------------------------------------------------------- */
 
 /* Big enough to go over several pages of the database. */
 static void make_roots(int64_t version, int n_roots, struct hf_buf *pem)
@@ -90,7 +90,7 @@ void cut_publish(int64_t version)
     tuf_repo_publish_next(&cut_world.repo);
 }
 
-/* ---- the device ------------------------------------------------------------------------------------------ */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 enum hf_err cut_init(struct hf_why *why)
 {
@@ -134,7 +134,7 @@ enum hf_err cut_reject(struct hf_why *why)
     return err;
 }
 
-/* ---- the service --------------------------------------------------------------------------------------- */
+/* ---- the service ----------------------------------------------------------------------------- */
 
 #define REPORTS_MAX 256
 
@@ -204,7 +204,7 @@ bool cut_reports_has(int64_t version)
     return false;
 }
 
-/* ---- the journal and the reports ------------------------------------------------------------------------ */
+/* ---- the journal and the reports ------------------------------------------------------------- */
 
 /* Events that are reported with the words of their line in the journal. */
 static bool is_outcome(const char *event_kind)
@@ -269,7 +269,7 @@ void cut_reports_check_journal(size_t n_before)
     assert_int_equal(n_reports, found.n_outcomes); /* none of what did not happen */
 }
 
-/* ---- what is there ----------------------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------- */
 
 /* What `slot` holds, and its files say the same. */
 static int64_t version_in(struct hf_posix *posix, enum hf_slot slot)
@@ -385,7 +385,7 @@ void cut_update_to(int64_t version)
     remember_export(version);
 }
 
-/* ---- setup and teardown ------------------------------------------------------------------------------ */
+/* ---- setup and teardown ---------------------------------------------------------------------- */
 
 int cut_world_setup(void **state)
 {

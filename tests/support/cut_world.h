@@ -1,7 +1,8 @@
 /*
- * A device that a power cut may come to, with a publisher: hf_posix as a whole, real SQLite and real
- * files in a folder of the test's. Only the network is in memory, and the on-swap command is a function
- * here. For tests that are linked with --wrap (tests/CMakeLists.txt); there is one such device.
+ * A device that a power cut may come to, with a publisher: hf_posix as a whole, real SQLite and
+ * real files in a folder of the test's. Only the network is in memory, and the on-swap command is a
+ * function here. For tests that are linked with --wrap (tests/CMakeLists.txt); there is one such
+ * device.
  */
 #ifndef HF_TESTS_SUPPORT_CUT_WORLD_H
 #define HF_TESTS_SUPPORT_CUT_WORLD_H
@@ -49,18 +50,19 @@ void cut_init_device(void);
 void cut_update_to(int64_t version);
 
 /*
- * The fleet service of that device, which takes every report. It fails the test if a number comes again with
- * another content, within one installation.
+ * The fleet service of that device, which takes every report. It fails the test if a number comes
+ * again with another content, within one installation.
  */
 
 /** The device is another one: nothing is known of it. */
 void cut_reports_forget(void);
-/** Was an outcome of the install of `version` reported (swapped, confirmed), or the rollback to it? */
+/** Was an outcome of the install of `version` reported (swapped, confirmed), or the rollback to
+ *  it? */
 bool cut_reports_has(int64_t version);
 /** How many lines the journal has. */
 size_t cut_journal_lines(void);
-/** Each line about an outcome behind the first `n_before` was reported once, under one number, and each outcome that
- *  was reported stands in a line. */
+/** Each line about an outcome behind the first `n_before` was reported once, under one number, and
+ *  each outcome that was reported stands in a line. */
 void cut_reports_check_journal(size_t n_before);
 
 /* What was found, after checking that all places agree to the byte. */

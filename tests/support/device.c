@@ -13,7 +13,7 @@
 static const char *const roles[] = {"root", "timestamp", "snapshot", "targets"};
 #define N_ROLES (sizeof roles / sizeof roles[0])
 
-/* ---- the device ------------------------------------------------------------------------------------ */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 struct hf_client_config device_config(const struct device *d)
 {
@@ -132,7 +132,7 @@ void device_check_kept(struct device *d, const char *role)
         fail_msg("%s was verified, but not kept", role);
 }
 
-/* ---- the publisher --------------------------------------------------------------------------------- */
+/* ---- the publisher --------------------------------------------------------------------------- */
 
 void device_make_dated_anchor(const char *name, int64_t not_before_s, int64_t not_after_s,
                               struct hf_buf *pem)

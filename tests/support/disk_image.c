@@ -42,7 +42,7 @@ void disk_image_free(struct disk_image *image)
     *image = (struct disk_image){0};
 }
 
-/* ---- reading --------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void read_file(const char *path, struct hf_buf *out)
 {
@@ -97,7 +97,7 @@ void disk_image_read(const char *folder, struct disk_image *out)
     (void)fts_close(fts);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void empty(const char *folder)
 {

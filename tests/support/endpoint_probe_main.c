@@ -1,6 +1,6 @@
 /*
- * hf-endpoint-probe: the endpoint port alone, for tests/cli/test_endpoint_probe.py. Looks at one endpoint and prints one
- * JSON object: what the port said of it.
+ * hf-endpoint-probe: the endpoint port alone, for tests/cli/test_endpoint_probe.py. Looks at one
+ * endpoint and prints one JSON object: what the port said of it.
  */
 #include "client/port/posix/endpoint_probe.h"
 #include "common/base/digest.h"

@@ -35,7 +35,7 @@ bool fake_service_accepts(const struct fake_service *service, const char *sha256
     return false;
 }
 
-/* ---- what it is asked for ------------------------------------------------------------------------- */
+/* ---- what it is asked for -------------------------------------------------------------------- */
 
 static void answer_problem(struct hf_api_response *out, int status, const char *detail)
 {
@@ -207,7 +207,7 @@ struct hf_api_port fake_service_port(struct fake_service *service)
     return (struct hf_api_port){service, call};
 }
 
-/* ---- a secure element -------------------------------------------------------------------------------- */
+/* ---- a secure element ------------------------------------------------------------------------ */
 
 void fake_element_init(struct fake_element *element, enum pki_kind kind)
 {

@@ -1,7 +1,7 @@
 /*
- * A fleet service in memory, as a port for client/port/identity: it issues certificates, remembers whom it
- * knows, and fails where the test wants it to. And a device key whose private half is not in the key that
- * Mbed TLS gets. What goes wrong in the setting up fails the running test (cmocka).
+ * A fleet service in memory, as a port for client/port/identity: it issues certificates, remembers
+ * whom it knows, and fails where the test wants it to. And a device key whose private half is not
+ * in the key that Mbed TLS gets. What goes wrong in the setting up fails the running test (cmocka).
  */
 #ifndef HF_TESTS_SUPPORT_FAKE_SERVICE_H
 #define HF_TESTS_SUPPORT_FAKE_SERVICE_H

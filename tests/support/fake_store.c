@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static const struct fake_row *find_row(const struct fake_rows *rows, const char *name)
 {
@@ -59,7 +59,7 @@ static void copy_rows(struct fake_rows *to, const struct fake_rows *from)
     }
 }
 
-/* ---- states ---------------------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 static void copy_record(struct hf_bundle_record *to, const struct hf_bundle_record *from)
 {
@@ -121,7 +121,7 @@ bool fake_state_same_bundles(const struct fake_state *a, const struct fake_state
     return hf_bytes_equal(hf_buf_bytes(&a->revoked), hf_buf_bytes(&b->revoked));
 }
 
-/* ---- writing --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static enum hf_err check_power(const struct fake_store *s, struct hf_why *why)
 {
@@ -156,7 +156,7 @@ static void end_write(struct fake_store *s)
     s->n_transactions++;
 }
 
-/* ---- the port -------------------------------------------------------------------------------------- */
+/* ---- the port -------------------------------------------------------------------------------- */
 
 static enum hf_err store_begin(void *ctx, struct hf_why *why)
 {
@@ -415,7 +415,7 @@ struct hf_store_port fake_store_port(struct fake_store *store)
     };
 }
 
-/* ---- for the test ---------------------------------------------------------------------------------- */
+/* ---- for the test ---------------------------------------------------------------------------- */
 
 void fake_store_free(struct fake_store *store)
 {

@@ -1,8 +1,8 @@
 /*
- * A PKCS#11 module with one token, "fake", whose PIN is 123456, and on it one Ed25519 key pair, "key".
- * It does what no honest token does: HF_FAKE_TOKEN names the faults, separated by blanks, and is read
- * at each call, so that a token can break while it is in use. What costs something is noted, a word a
- * line, in the file HF_FAKE_TOKEN_LOG.
+ * A PKCS#11 module with one token, "fake", whose PIN is 123456, and on it one Ed25519 key pair,
+ * "key". It does what no honest token does: HF_FAKE_TOKEN names the faults, separated by blanks,
+ * and is read at each call, so that a token can break while it is in use. What costs something is
+ * noted, a word a line, in the file HF_FAKE_TOKEN_LOG.
  */
 #include <p11-kit/pkcs11.h>
 
@@ -57,7 +57,7 @@ static void note(const char *line)
     close(fd);
 }
 
-/* ---- module and token --------------------------------------------------------------------------- */
+/* ---- module and token ------------------------------------------------------------------------ */
 
 static void make_pair(struct pair *pair, uint8_t seed_byte, const char *label)
 {
@@ -145,7 +145,7 @@ static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECH
     return type == 0x1055UL && !has("no-ed25519") ? CKR_OK : CKR_MECHANISM_INVALID;
 }
 
-/* ---- session ------------------------------------------------------------------------------------ */
+/* ---- session --------------------------------------------------------------------------------- */
 
 static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify,
                           CK_SESSION_HANDLE *session)
@@ -180,7 +180,7 @@ static CK_RV log_out(CK_SESSION_HANDLE session)
     return CKR_OK;
 }
 
-/* ---- objects: handle 2 * pair + 1 is the public half, + 2 the private one ------------------------- */
+/* ---- objects: handle 2 * pair + 1 is the public half, + 2 the private one -------------------- */
 
 static bool is_private(CK_OBJECT_HANDLE object)
 {
@@ -317,7 +317,7 @@ static CK_RV find_objects_final(CK_SESSION_HANDLE session)
     return CKR_OK;
 }
 
-/* ---- signatures --------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
@@ -346,7 +346,7 @@ static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE *message, CK_ULONG len, CK_
     return CKR_OK;
 }
 
-/* ---- new keys ----------------------------------------------------------------------------------- */
+/* ---- new keys -------------------------------------------------------------------------------- */
 
 static void take(struct pair *pair, const CK_ATTRIBUTE *attributes, CK_ULONG n)
 {

@@ -1,7 +1,7 @@
 /*
- * hf-fetch: the HTTP transport alone, for tests/cli/test_transport.py. Fetches each URL in turn over
- * one transport and prints a line for each: the status, the number of body bytes, their SHA-256 and
- * the entity tag; or the error's name and, on standard error, its sentence.
+ * hf-fetch: the HTTP transport alone, for tests/cli/test_transport.py. Fetches each URL in turn
+ * over one transport and prints a line for each: the status, the number of body bytes, their
+ * SHA-256 and the entity tag; or the error's name and, on standard error, its sentence.
  */
 #include "client/port/posix/http.h"
 #include "common/base/digest.h"

@@ -3,7 +3,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* ---- which role lists it, TUF 5.6.7 --------------------------------------------------------------- */
+/* ---- which role lists it, TUF 5.6.7 ---------------------------------------------------------- */
 
 struct search {
     const char *path;
@@ -24,8 +24,8 @@ static bool was_visited(const struct search *s, const char *role)
     return false;
 }
 
-/* The role as this very delegator vouches for it. What another search, or another delegator, made of
- * it gives it no authority here. */
+/* The role as this very delegator vouches for it. What another search, or another delegator, made
+ * of it gives it no authority here. */
 static enum hf_err obtain_role(struct hf_client *c, const char *role,
                                const struct hf_trusted_targets *delegator,
                                const struct hf_trusted_targets **out, struct hf_why *why)

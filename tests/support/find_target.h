@@ -1,5 +1,5 @@
-/* Any target, as any TUF client finds it. Devices do not look for bundles like this: these are targets
- * of the top-level role only (client/core/select.c). */
+/* Any target, as any TUF client finds it. Devices do not look for bundles like this: these are
+ * targets of the top-level role only (client/core/select.c). */
 #ifndef HF_TESTS_SUPPORT_FIND_TARGET_H
 #define HF_TESTS_SUPPORT_FIND_TARGET_H
 
@@ -11,8 +11,8 @@
  * Which target is `path` (TUF 5.6.7)? After hf_refresh; delegated roles are obtained on the way, at
  * most HF_DELEGATIONS_VISITED_MAX roles in all.
  *
- * HF_OK with `*out` NULL: no role that may speak for it lists it. Any other error: that could not be
- * told, since a role on the way could not be had. `*out` is borrowed from c->trusted.
+ * HF_OK with `*out` NULL: no role that may speak for it lists it. Any other error: that could not
+ * be told, since a role on the way could not be had. `*out` is borrowed from c->trusted.
  */
 HF_MUST_USE enum hf_err hf_find_target(struct hf_client *c, const char *path,
                                        const struct hf_target **out, struct hf_why *why);

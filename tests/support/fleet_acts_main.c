@@ -39,7 +39,7 @@ static void die(const struct hf_why *why)
     exit(1);
 }
 
-/* ---- run ----------------------------------------------------------------------------------------- */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 static enum hf_err set_up(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
 {
@@ -139,7 +139,7 @@ static void run(const char *path)
     }
 }
 
-/* ---- check --------------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 static enum hf_err print_entry(void *ctx, const void *data, struct hf_why *why)
 {

@@ -1,6 +1,7 @@
 /*
- * hf-fleet-sql: the SQL of the fleet's store, for tests/cli/test_fleet_sql.py. Prints a JSON object:
- * "migrations", the steps in PostgreSQL's words; "statements", each with its name, text and columns.
+ * hf-fleet-sql: the SQL of the fleet's store, for tests/cli/test_fleet_sql.py. Prints a JSON
+ * object: "migrations", the steps in PostgreSQL's words; "statements", each with its name, text and
+ * columns.
  */
 #include "common/json/json.h"
 #include "server/db/migrate.h"

@@ -1,4 +1,5 @@
-/* A store in a folder of its own for one test, without threads: a database, and what its acts noted. */
+/* A store in a folder of its own for one test, without threads: a database, and what its acts
+ * noted. */
 #ifndef HF_TESTS_SUPPORT_FLEET_WORLD_H
 #define HF_TESTS_SUPPORT_FLEET_WORLD_H
 

@@ -1,6 +1,6 @@
 /*
- * Certificates and requests of every kind that a client may bring, made by OpenSSL: keys and signatures
- * that Mbed TLS (test_pki.h) cannot make.
+ * Certificates and requests of every kind that a client may bring, made by OpenSSL: keys and
+ * signatures that Mbed TLS (test_pki.h) cannot make.
  */
 #ifndef HF_TESTS_SUPPORT_OPENSSL_PKI_H
 #define HF_TESTS_SUPPORT_OPENSSL_PKI_H
@@ -10,8 +10,9 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-/** "RSA:2048", "RSA:2048:3" (public exponent), "RSA-PSS:2048", "RSA-PSS:2048:SHA256" (restricted to that hash),
- *  "DSA:2048", "ED25519", or a curve: "P-256". The same RSA or DSA key each time, a new one of a curve. EVP_PKEY_free it. */
+/** "RSA:2048", "RSA:2048:3" (public exponent), "RSA-PSS:2048", "RSA-PSS:2048:SHA256" (restricted to
+ *  that hash), "DSA:2048", "ED25519", or a curve: "P-256". The same RSA or DSA key each time, a new
+ *  one of a curve. EVP_PKEY_free it. */
 EVP_PKEY *ossl_key(const char *spec);
 /** A P-256 key whose curve is written out instead of named. */
 EVP_PKEY *ossl_key_explicit_curve(void);

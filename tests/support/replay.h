@@ -1,7 +1,8 @@
 /*
- * What the replays of tests/outages have in common: a device of device.h whose trust store is the real
- * one, and whose servers, the one that it updates from and its own, speak real TLS over memory. CAs,
- * chains and clocks are the test's. What goes wrong in the setting up fails the running test (cmocka).
+ * What the replays of tests/outages have in common: a device of device.h whose trust store is the
+ * real one, and whose servers, the one that it updates from and its own, speak real TLS over
+ * memory. CAs, chains and clocks are the test's. What goes wrong in the setting up fails the
+ * running test (cmocka).
  *
  * Linked with -Wl,--wrap=time: the system's clock is the device's, and may be wrong like it.
  */
@@ -51,7 +52,8 @@ int replay_teardown(void **state);
 
 /* ---- CAs and servers ------------------------------------------------------------------------- */
 
-/** A CA with a fresh key, from ten years before the start to `not_after_s`; freed with the replay. */
+/** A CA with a fresh key, from ten years before the start to `not_after_s`; freed with the
+ *  replay. */
 struct replay_ca *replay_ca(struct replay *r, const char *subject, int64_t not_after_s);
 /** The same with another kind of key. */
 struct replay_ca *replay_ca_of(struct replay *r, const char *subject, enum pki_kind kind,
@@ -62,7 +64,8 @@ struct pki_cert replay_cross(struct replay_ca *ca, struct replay_ca *by);
 /** Append the roots as PEM; NULL ends the list. */
 void replay_append_roots(struct hf_buf *pem, struct replay_ca *const *cas);
 
-/** One more server of the device's own, "mqtts://device.example:8883" or so; before it is shipped. */
+/** One more server of the device's own, "mqtts://device.example:8883" or so; before it is
+ *  shipped. */
 struct replay_server *replay_add_home(struct replay *r, const char *name);
 /** It shows a certificate that `issuer` issued on that day, and nothing else. */
 void replay_serve(struct replay *r, struct replay_server *server, struct replay_ca *issuer,

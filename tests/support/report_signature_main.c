@@ -1,6 +1,6 @@
 /*
- * hf-report-signature: signs and verifies reports for tests/cli/test_report_signature.py. Reads a JSON
- * object a line, and answers with one a line.
+ * hf-report-signature: signs and verifies reports for tests/cli/test_report_signature.py. Reads a
+ * JSON object a line, and answers with one a line.
  *
  *   {"method", "authority", "path", "type", "body" in base64, and
  *    "seed" in base64, "created"                  -> "base", "digest", "input", "signature"

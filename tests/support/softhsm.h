@@ -1,6 +1,6 @@
 /*
- * SoftHSM2 tokens in the folder of a test: a real PKCS#11 module, and the machine's own tokens stay as
- * they are. What goes wrong fails the test.
+ * SoftHSM2 tokens in the folder of a test: a real PKCS#11 module, and the machine's own tokens stay
+ * as they are. What goes wrong fails the test.
  */
 #ifndef HF_TESTS_SUPPORT_SOFTHSM_H
 #define HF_TESTS_SUPPORT_SOFTHSM_H

@@ -26,8 +26,9 @@ unsigned temp_mode(const char *path);
 void temp_overwrite(const char *path, long offset, const char *bytes, size_t len);
 
 /**
- * Root may write everywhere, so a test of write protection changes the user for a while: gives `path` and its
- * contents to the user "nobody" and switches to that user; and back. Does nothing for other users.
+ * Root may write everywhere, so a test of write protection changes the user for a while: gives
+ * `path` and its contents to the user "nobody" and switches to that user; and back. Does nothing
+ * for other users.
  */
 void temp_become_nobody(const char *path);
 void temp_become_root_again(void);

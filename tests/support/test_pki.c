@@ -223,7 +223,8 @@ void pki_name(const struct pki_attribute *attributes, struct hf_buf *out)
     hf_buf_free(&parts);
 }
 
-/* GeneralSubtrees with the context tag `tag`: one GeneralSubtree, of a dNSName only, for each name. */
+/* GeneralSubtrees with the context tag `tag`: one GeneralSubtree, of a dNSName only, for each
+ * name. */
 static void put_subtrees(struct hf_buf *out, uint8_t tag, const char *const *names)
 {
     struct hf_buf subtrees = {0};

@@ -18,8 +18,9 @@ struct pki_key {
 
 /** RSA takes about a second under a sanitizer. */
 void pki_key_make(struct pki_key *key, enum pki_kind kind);
-/** The public key of an RSA key that does not exist: a random modulus of 8192 bits, and an exponent of `exponent_len`
- *  bytes, at most 1024. A check of a signature fails, after the time that it takes with a real one. */
+/** The public key of an RSA key that does not exist: a random modulus of 8192 bits, and an exponent
+ *  of `exponent_len` bytes, at most 1024. A check of a signature fails, after the time that it
+ *  takes with a real one. */
 void pki_key_make_public(struct pki_key *key, size_t exponent_len);
 void pki_key_free(struct pki_key *key);
 /** The private key as PEM, appended: for the server programs that a test starts. */
@@ -67,7 +68,8 @@ struct pki_attribute {
 
 /** A Name of the attributes up to the first without a type, appended. */
 void pki_name(const struct pki_attribute *attributes, struct hf_buf *out);
-/** nameConstraints (RFC 5280, 4.2.1.10) with DNS names, each list ended by NULL; NULL: no such list. */
+/** nameConstraints (RFC 5280, 4.2.1.10) with DNS names, each list ended by NULL; NULL: no such
+ *  list. */
 void pki_name_constraints(const char *const *permitted, const char *const *excluded,
                           struct hf_buf *out);
 

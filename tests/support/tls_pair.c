@@ -7,7 +7,7 @@
 
 #define TICKET_LIFETIME_S 86400
 
-/* ---- both ends ---------------------------------------------------------------------------------- */
+/* ---- both ends ------------------------------------------------------------------------------- */
 
 static void make_config(mbedtls_ssl_config *config, int endpoint,
                         mbedtls_ssl_protocol_version version)
@@ -52,7 +52,7 @@ void tls_client_make(mbedtls_ssl_config *config, mbedtls_ssl_protocol_version ve
         config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
 }
 
-/* ---- the wire ----------------------------------------------------------------------------------- */
+/* ---- the wire -------------------------------------------------------------------------------- */
 
 int tls_pipe_put(struct tls_pipe *pipe, const unsigned char *data, size_t len)
 {
@@ -95,7 +95,7 @@ static int server_receives(void *pair, unsigned char *data, size_t len)
     return take(&((struct tls_pair *)pair)->to_server, data, len);
 }
 
-/* ---- a connection ------------------------------------------------------------------------------- */
+/* ---- a connection ---------------------------------------------------------------------------- */
 
 void tls_prepare(struct tls_pair *pair, const mbedtls_ssl_config *client,
                  const struct tls_server *server)

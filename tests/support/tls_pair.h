@@ -26,7 +26,8 @@ void tls_server_make(struct tls_server *server, mbedtls_ssl_protocol_version ver
                      struct pki_key *key, const struct hf_buf *chain, size_t n);
 void tls_server_free(struct tls_server *server);
 
-/** A client that speaks `version` only and takes tickets; whom it trusts is for the caller to say. */
+/** A client that speaks `version` only and takes tickets; whom it trusts is for the caller to
+ *  say. */
 void tls_client_make(mbedtls_ssl_config *config, mbedtls_ssl_protocol_version version);
 
 struct tls_pipe {

@@ -1,14 +1,15 @@
 /*
- * hf-tls-serve: server/http with TLS alone, for tests/cli/test_tls_*.py and tests/bench. Its rules about
- * clients come from a file, which SIGHUP reads again, together with the certificates. SIGUSR1 changes the
- * keys of tickets. It says what it was asked:
+ * hf-tls-serve: server/http with TLS alone, for tests/cli/test_tls_*.py and tests/bench. Its rules
+ * about clients come from a file, which SIGHUP reads again, together with the certificates. SIGUSR1
+ * changes the keys of tickets. It says what it was asked:
  *
  *   /whoami      the client as TLS knows it, as JSON       /headers  the values of kept headers
  *   /echo        the body of the request                   /late/N   the same as /whoami, after N ms
  *   /status/N    that status, with a header of its own     /big/N    N bytes
  *
- * Lines of the rules: `name SNI TAG ASK` and `nameless TAG ASK`, with ASK none, optional or required;
- * `cert SHA256 ALERT`, 0 for one that is accepted. What no line names is refused as a fleet would do it.
+ * Lines of the rules: `name SNI TAG ASK` and `nameless TAG ASK`, with ASK none, optional or
+ * required; `cert SHA256 ALERT`, 0 for one that is accepted. What no line names is refused as a
+ * fleet would do it.
  */
 #include "server/http/loop.h"
 
@@ -84,7 +85,7 @@ static void die(const char *what, const char *reason)
     exit(2);
 }
 
-/* ---- rules ------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static enum hf_tls_ask ask_of(const char *word)
 {
@@ -189,7 +190,7 @@ static bool is_still_allowed(void *ctx, const struct hf_tls_peer *peer)
     return peer->leaf == NULL || judge(peer) == 0;
 }
 
-/* ---- what it serves ------------------------------------------------------------------------------ */
+/* ---- what it serves -------------------------------------------------------------------------- */
 
 static void add(struct hf_buf *out, const char *text)
 {
@@ -294,7 +295,7 @@ static void handle(void *ctx, struct hf_request *request)
     }
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static struct hf_loop loops[LOOPS_MAX];
 static struct hf_tls_server *tls;

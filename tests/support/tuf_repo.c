@@ -15,8 +15,7 @@ static void set_new(json_t *object, const char *key, json_t *value)
     assert_int_equal(json_object_set_new(object, key, value), 0);
 }
 
-/* ---- setting up -------------------------------------------------------------------------------
- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 static struct tuf_role new_role(int64_t now_s, bool has_signed_at)
 {
@@ -123,8 +122,7 @@ struct tuf_delegated_role *tuf_repo_delegate(struct tuf_repo *repo, const char *
     return d;
 }
 
-/* ---- signed parts -------------------------------------------------------------------------------
- */
+/* ---- signed parts ---------------------------------------------------------------------------- */
 
 static json_t *role_part(const char *type, const struct tuf_role *role)
 {
@@ -192,8 +190,7 @@ static json_t *delegations_object(const struct tuf_repo *repo, const char *deleg
     return NULL;
 }
 
-/* ---- files
- * ---------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void finish(const struct tuf_repo *repo, const char *role, json_t *part,
                    const struct tuf_keys *keys, const struct tuf_keys *more, struct hf_buf *out)
@@ -281,8 +278,7 @@ void tuf_repo_build_timestamp(const struct tuf_repo *repo, struct hf_buf *out)
     finish(repo, "timestamp", part, &role->keys, NULL, out);
 }
 
-/* ---- publishing
- * ------------------------------------------------------------------------------------- */
+/* ---- publishing ------------------------------------------------------------------------------ */
 
 static void metadata_path(bool has_version, int64_t version, const char *name, char out[128])
 {

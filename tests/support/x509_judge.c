@@ -36,7 +36,7 @@ static struct hf_trust_anchor *usable_anchors(const struct x509_case *c, size_t 
     return list;
 }
 
-/* ---- the verdict -------------------------------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------------------------- */
 
 enum x509_answer x509_judge_verdict(const struct x509_case *c, struct hf_why *why)
 {
@@ -64,7 +64,7 @@ enum x509_answer x509_judge_verdict(const struct x509_case *c, struct hf_why *wh
     return is_valid ? X509_ACCEPTED : X509_REFUSED;
 }
 
-/* ---- the live store ------------------------------------------------------------------------------ */
+/* ---- the live store -------------------------------------------------------------------------- */
 
 static bool is_rsa(struct hf_bytes leaf)
 {
@@ -76,7 +76,8 @@ static bool is_rsa(struct hf_bytes leaf)
     return is;
 }
 
-/** The client either stands behind the certificate or has refused it; nothing else may have happened. */
+/** The client either stands behind the certificate or has refused it; nothing else may have
+ *  happened. */
 static enum x509_answer answer_of(const mbedtls_ssl_context *client, int code, int past,
                                   struct hf_why *why)
 {

@@ -13,7 +13,8 @@
 struct oracle {
     const struct x509_case *c;
     struct oracle_cert *sent, *anchors;
-    /* Is the row's certificate signed by the column's (first the sent ones, then the anchors)? 0: not known. */
+    /* Is the row's certificate signed by the column's (first the sent ones, then the anchors)? 0:
+     * not known. */
     signed char *is_signed;
     const struct oracle_cert **path; /* from the leaf up */
     size_t n_path, n_steps;
@@ -33,7 +34,7 @@ void x509_oracle_set_signed(x509_oracle_signed_fn is_signed)
     is_signed_fn = is_signed != NULL ? is_signed : is_signed_by_openssl;
 }
 
-/* ---- one certificate of a path -------------------------------------------------------------------------- */
+/* ---- one certificate of a path --------------------------------------------------------------- */
 
 /* What Holdfast lets be used: SHA-2 under RSA, RSASSA-PSS and ECDSA. */
 static bool has_strong_signature(const struct oracle_cert *cert)
@@ -87,7 +88,7 @@ static const char *basic_fault(const struct oracle *o, const struct oracle_cert 
     return NULL;
 }
 
-/* ---- a path: RFC 5280, 6.1 -------------------------------------------------------------------------------- */
+/* ---- a path: RFC 5280, 6.1 ------------------------------------------------------------------- */
 
 static const char *leaf_fault(const struct oracle *o, const struct oracle_cert *leaf)
 {
@@ -120,8 +121,8 @@ static const char *process(const struct oracle *o, const struct oracle_cert *con
     int64_t max_path_length = n;
     const char *fault = certs[0]->fault;
 
-    /* An anchor is a name and a key. RFC 5937: its certificate gives the initial values, where it is one of
-     * version 3, with extensions. */
+    /* An anchor is a name and a key. RFC 5937: its certificate gives the initial values, where it
+     * is one of version 3, with extensions. */
     if (fault == NULL && X509_get_version(certs[0]->x509) == X509_VERSION_3)
         fault = ca_fault(certs[0]);
     if (fault == NULL && certs[0]->basic != NULL && certs[0]->basic->pathlen != NULL &&
@@ -182,7 +183,7 @@ static bool is_valid_path(struct oracle *o, size_t anchor)
     return o->fault == NULL;
 }
 
-/* ---- all paths ---------------------------------------------------------------------------------------------- */
+/* ---- all paths ------------------------------------------------------------------------------- */
 
 /** 6.1.3 (a) (1) and (4): name and signature. `column`: of `issuer` in the table of signatures. */
 static bool is_issued(struct oracle *o, const struct oracle_cert *cert,

@@ -68,7 +68,8 @@ static bool is_processed(int kind)
            kind == GEN_IPADD;
 }
 
-/* What is in the SEQUENCE that an extension is; NULL: there is no such extension, or it is damaged (a fault). */
+/* What is in the SEQUENCE that an extension is; NULL: there is no such extension, or it is damaged
+ * (a fault). */
 static ASN1_SEQUENCE_ANY *list_of(struct oracle_cert *cert, int nid)
 {
     int at = X509_get_ext_by_NID(cert->x509, nid, -1);
@@ -92,8 +93,8 @@ static int kind_of(const ASN1_TYPE *name)
     return (tag & 0xc0) == 0x80 && (tag & 0x1f) <= GEN_RID ? tag & 0x1f : -1;
 }
 
-/* A GeneralName of a kind that RFC 5280 has. A directoryName that cannot be read is kept without its value, and
- * matters where a constraint asks for it. NULL: it is damaged. */
+/* A GeneralName of a kind that RFC 5280 has. A directoryName that cannot be read is kept without
+ * its value, and matters where a constraint asks for it. NULL: it is damaged. */
 static GENERAL_NAME *name_of(const ASN1_TYPE *name)
 {
     const uint8_t *from = ASN1_STRING_get0_data(name->value.asn1_string);
@@ -123,8 +124,8 @@ static GENERAL_NAMES *read_names(struct oracle_cert *cert)
     return names;
 }
 
-/* A subtree; one whose base is of a kind that RFC 5280 does not have stays without a kind, and constrains no
- * name. NULL: it is damaged. */
+/* A subtree; one whose base is of a kind that RFC 5280 does not have stays without a kind, and
+ * constrains no name. NULL: it is damaged. */
 static GENERAL_SUBTREE *subtree_of(const ASN1_TYPE *subtree)
 {
     const uint8_t *from = subtree->type == V_ASN1_SEQUENCE ? subtree->value.sequence->data : NULL;
@@ -183,7 +184,8 @@ static NAME_CONSTRAINTS *read_constraints(struct oracle_cert *cert)
     return out;
 }
 
-/* Only the identifiers: what a policy says beside them is for people (4.2.1.4), and may be damaged. */
+/* Only the identifiers: what a policy says beside them is for people (4.2.1.4), and may be
+ * damaged. */
 static CERTIFICATEPOLICIES *read_policies(struct oracle_cert *cert)
 {
     ASN1_SEQUENCE_ANY *list = list_of(cert, NID_certificate_policies);
@@ -274,7 +276,8 @@ static void read_extensions(struct oracle_cert *cert)
     }
 }
 
-/* RFC 3279, 2.3.1: the parameters are NULL; there are keys without them too. RFC 8017, 3.1: both numbers are odd. */
+/* RFC 3279, 2.3.1: the parameters are NULL; there are keys without them too. RFC 8017, 3.1: both
+ * numbers are odd. */
 static bool is_strong_rsa(const X509 *x509, const EVP_PKEY *key)
 {
     X509_ALGOR *algorithm = NULL;
@@ -293,8 +296,8 @@ static bool is_strong_rsa(const X509 *x509, const EVP_PKEY *key)
     return is;
 }
 
-/* What Holdfast lets be used: RSA from 2048 bits with an exponent of 32 at most, and P-256, P-384, P-521 by their
- * names (RFC 5480, 2.1.1). */
+/* What Holdfast lets be used: RSA from 2048 bits with an exponent of 32 at most, and P-256, P-384,
+ * P-521 by their names (RFC 5480, 2.1.1). */
 static bool is_strong_key(const X509 *x509)
 {
     EVP_PKEY *key = X509_get0_pubkey(x509);

@@ -33,11 +33,11 @@ static bool has_nul(struct text text)
     return memchr(text.at, '\0', text.len) != NULL;
 }
 
-/* How one name lies to another one: of a wildcard some names may be inside; of a distinguished name it may be
- * unknown. */
+/* How one name lies to another one: of a wildcard some names may be inside; of a distinguished name
+ * it may be unknown. */
 enum match { OUTSIDE, INSIDE, PARTLY, NO_NAME };
 
-/* ---- distinguished names: RFC 5280, 7.1 -------------------------------------------------------------- */
+/* ---- distinguished names: RFC 5280, 7.1 ------------------------------------------------------ */
 
 /* A value, prepared for the comparison as common/bundle/distinguished_name.h promises it. */
 struct prepared {
@@ -46,7 +46,8 @@ struct prepared {
     bool is_plain; /* RFC 4518 would make the same of it */
 };
 
-/* Letters of the blocks below that have two counterparts, or several characters, or are another form of one. */
+/* Letters of the blocks below that have two counterparts, or several characters, or are another
+ * form of one. */
 static bool is_special(uint32_t c)
 {
     static const uint32_t special[] = {0xb5,  0xdf,  0x130, 0x131, 0x132, 0x133,
@@ -180,7 +181,8 @@ static bool is_identical_rdn(const X509_NAME *a, int at_a, const X509_NAME *b, i
     return is;
 }
 
-/** The attributes of an RDN are a set: for each of `a` there is one in `b`, and there are as many. */
+/** The attributes of an RDN are a set: for each of `a` there is one in `b`, and there are as
+ *  many. */
 static enum match compare_rdns(const X509_NAME *a, int at_a, const X509_NAME *b, int at_b)
 {
     enum match match = INSIDE;
@@ -227,9 +229,10 @@ bool oracle_is_self_issued(const struct oracle_cert *cert)
     return oracle_is_same_name(X509_get_subject_name(cert->x509), X509_get_issuer_name(cert->x509));
 }
 
-/* ---- one name and one subtree: RFC 5280, 4.2.1.10 ---------------------------------------------------------- */
+/* ---- one name and one subtree: RFC 5280, 4.2.1.10 -------------------------------------------- */
 
-/** RFC 1034, 3.5, as RFC 5280, 4.2.1.6, asks for it, and with the underscore that there is in practice. */
+/** RFC 1034, 3.5, as RFC 5280, 4.2.1.6, asks for it, and with the underscore that there is in
+ *  practice. */
 static bool is_dns_name(struct text name)
 {
     size_t label = 0;
@@ -253,8 +256,9 @@ static bool is_below(struct text name, struct text base)
     return name.len == base.len || name.at[name.len - base.len - 1] == '.';
 }
 
-/** A wildcard stands for all names of one label more, some of which may be in a subtree that it is not in. A
- *  leading period, of which the RFC says nothing here, is taken as it is for hosts of e-mail and URIs. */
+/** A wildcard stands for all names of one label more, some of which may be in a subtree that it is
+ *  not in. A leading period, of which the RFC says nothing here, is taken as it is for hosts of
+ *  e-mail and URIs. */
 static enum match match_dns(struct text name, struct text base)
 {
     bool is_wildcard = name.len >= 2 && memcmp(name.at, "*.", 2) == 0;
@@ -373,7 +377,7 @@ static enum match match_of(const GENERAL_NAME *name, const GENERAL_NAME *base)
     }
 }
 
-/* ---- all constraints on all names: 6.1.3 (b) and (c) ----------------------------------------------------- */
+/* ---- all constraints on all names: 6.1.3 (b) and (c) ----------------------------------------- */
 
 static const char *subtree_fault(const GENERAL_NAME *name, const GENERAL_SUBTREE *subtree,
                                  enum match *match)
@@ -415,8 +419,8 @@ static const char *name_fault(const GENERAL_NAME *name, const NAME_CONSTRAINTS *
     return NULL;
 }
 
-/* The subject is a directoryName, where it is not empty. Where there is no rfc822Name, an address of e-mail in
- * it is one. */
+/* The subject is a directoryName, where it is not empty. Where there is no rfc822Name, an address
+ * of e-mail in it is one. */
 static const char *subject_fault(const struct oracle_cert *cert,
                                  const NAME_CONSTRAINTS *constraints)
 {
@@ -455,7 +459,7 @@ const char *oracle_name_fault(const struct oracle_cert *cert,
     return NULL;
 }
 
-/* ---- RFC 9525 ---------------------------------------------------------------------------------------------- */
+/* ---- RFC 9525 -------------------------------------------------------------------------------- */
 
 /* 6.3: a wildcard is the whole left-most label and stands for one label. */
 static bool matches_host(struct text presented, const char *host)

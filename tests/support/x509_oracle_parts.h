@@ -34,20 +34,20 @@ bool oracle_is_self_issued(const struct oracle_cert *cert);
 /** The value of an INTEGER that is no negative one, at most INT32_MAX. */
 int64_t oracle_number(const ASN1_INTEGER *number);
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /** RFC 5280, 7.1. */
 bool oracle_is_same_name(const X509_NAME *a, const X509_NAME *b);
 
-/** RFC 5280, 6.1.3 (b) and (c): are the names of `cert` within what each of the certificates above permits
- *  (the first of `n`, from the anchor down)? NULL, or what is not. */
+/** RFC 5280, 6.1.3 (b) and (c): are the names of `cert` within what each of the certificates above
+ *  permits (the first of `n`, from the anchor down)? NULL, or what is not. */
 const char *oracle_name_fault(const struct oracle_cert *cert,
                               const struct oracle_cert *const *above, size_t n);
 
 /** RFC 9525, 6: is this server's certificate for this host, a DNS name or an address? */
 bool oracle_is_for_host(const struct oracle_cert *leaf, const char *host);
 
-/* ---- policies ----------------------------------------------------------------------------------------- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 /* valid_policy_tree and the three counters of RFC 5280, 6.1.2. */
 struct oracle_policies;
@@ -55,10 +55,11 @@ struct oracle_policies;
 /** For a path of `n` certificates, the anchor included. */
 struct oracle_policies *oracle_policies_new(int64_t n);
 void oracle_policies_free(struct oracle_policies *policies);
-/** RFC 5937, 3.2: what the anchor says is where the path begins; one that names no policy is for any. False: it
- *  maps any policy. */
+/** RFC 5937, 3.2: what the anchor says is where the path begins; one that names no policy is for
+ *  any. False: it maps any policy. */
 bool oracle_policies_begin(struct oracle_policies *policies, const struct oracle_cert *anchor);
-/** 6.1.3 (d) to (f) with certificate i of the path (1: the anchor); false: the path is not valid. */
+/** 6.1.3 (d) to (f) with certificate i of the path (1: the anchor); false: the path is not
+ *  valid. */
 bool oracle_policies_process(struct oracle_policies *policies, const struct oracle_cert *cert,
                              int64_t i);
 /** 6.1.4 (a), (b), (h) to (j), with a certificate that is not the last. */

@@ -1,4 +1,5 @@
-/* server/admin/event_stream: server-sent events, by the rules and examples of WHATWG HTML, 9.2.6. */
+/* server/admin/event_stream: server-sent events, by the rules and examples of WHATWG HTML,
+ * 9.2.6. */
 #include "tests/support/check.h"
 
 #include "server/admin/event_stream.h"

@@ -31,7 +31,7 @@ static unsigned find(llhttp_method_t method, const char *target)
     return status;
 }
 
-/* ---- paths -------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 static void a_path_finds_its_route_and_parameters(void **state)
 {
@@ -73,7 +73,7 @@ static void a_wrong_method_is_told_the_right_ones(void **state)
     assert_string_equal(match.allow, "GET, DELETE");
 }
 
-/* ---- queries ------------------------------------------------------------------------------------ */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 static void a_query_is_read(void **state)
 {
@@ -115,7 +115,7 @@ static void a_bad_query_is_refused(void **state)
     assert_null(strchr(why.text, '\x1b'));
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static const struct hf_body_field fields[] = {
     {"name", HF_BODY_TEXT, .is_required = true, .max = 4},
@@ -208,7 +208,7 @@ static void a_long_list_is_refused(void **state)
     hf_buf_free(&text);
 }
 
-/* ---- problems ----------------------------------------------------------------------------------- */
+/* ---- problems -------------------------------------------------------------------------------- */
 
 static void a_problem_says_what_is_wrong_and_a_fault_of_ours_says_nothing(void **state)
 {

@@ -137,7 +137,7 @@ static void the_same_certificate_twice_is_refused_where_it_is_signed(void **stat
     unmake(&c);
 }
 
-/* ---- certificates of a later time --------------------------------------------------------------- */
+/* ---- certificates of a later time ------------------------------------------------------------ */
 
 /* A root as it was made, but signed with an algorithm that has no name yet. */
 static void make_unsupported(struct made *m, const char *subject)
@@ -188,7 +188,8 @@ static void what_is_not_supported_is_skipped_and_named(void **state)
     unmake(&c);
 }
 
-/* In an unsigned file, what is skipped counts once too. Each is named, until the sentence is full. */
+/* In an unsigned file, what is skipped counts once too. Each is named, until the sentence is
+ * full. */
 static void many_are_skipped(void **state)
 {
     (void)state;

@@ -9,7 +9,8 @@
 #define A "\x2A\x01"
 #define B "\x2A\x02"
 
-/* What one certificate says; policies as the bytes of their OBJECT IDENTIFIER, NULL behind the last. */
+/* What one certificate says; policies as the bytes of their OBJECT IDENTIFIER, NULL behind the
+ * last. */
 struct said {
     const char *policies[3];
     const char *mapping[2]; /* from, to */

@@ -1,7 +1,7 @@
 /*
- * Chains of real CAs find their way in whatever order and company they come: AWS IoT's servers, Amazon's roots
- * with their cross-signs of 2015 and of the EU M1 roots, and lists like Microsoft's, whose servers send
- * their intermediates upside down.
+ * Chains of real CAs find their way in whatever order and company they come: AWS IoT's servers,
+ * Amazon's roots with their cross-signs of 2015 and of the EU M1 roots, and lists like Microsoft's,
+ * whose servers send their intermediates upside down.
  */
 #include "tests/support/check.h"
 

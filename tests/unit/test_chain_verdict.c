@@ -20,7 +20,7 @@
         (const uint8_t *)(text), sizeof(text) - 1                                                  \
     }
 
-/* ---- the captured chains ------------------------------------------------------------------------ */
+/* ---- the captured chains --------------------------------------------------------------------- */
 
 #define MAX_FILE (64 * 1024)
 
@@ -191,7 +191,7 @@ static void aws_chain_for_another_host_names_both(void **state)
     hf_chain_free(&chain);
 }
 
-/* ---- a PKI of our own --------------------------------------------------------------------------- */
+/* ---- a PKI of our own ------------------------------------------------------------------------ */
 
 struct fixture {
     struct pki_key root_key, middle_key, leaf_key;

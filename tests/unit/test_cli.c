@@ -29,7 +29,7 @@ static void one_edit_is_a_typo_and_two_are_not(void **state)
     assert_false(hf_cli_is_typo("", "a"));
 }
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 struct values {
     char *text;
@@ -123,7 +123,7 @@ static void what_is_wrong_is_named(void **state)
     hf_cli_values_free(options, &v);
 }
 
-/* ---- commands --------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 static enum hf_err keep_number(struct hf_cli_call *call, struct hf_why *why)
 {
@@ -159,7 +159,7 @@ static void a_number_outside_its_limits_is_a_usage_error(void **state)
                      HF_EXIT_USAGE);
 }
 
-/* ---- a whole program -------------------------------------------------------------------------- */
+/* ---- a whole program ------------------------------------------------------------------------- */
 
 struct given {
     char *repo;
@@ -446,7 +446,7 @@ static void only_a_clear_yes_agrees(void **state)
     assert_non_null(strstr(text, "Publish 0? [y/N] Publish 1? [y/N] "));
 }
 
-/* ---- reports ---------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 struct record {
     char name[8];

@@ -1,4 +1,5 @@
-/* client/core/state, endpoints, losses: what is known of the device's servers, and which are lost. */
+/* client/core/state, endpoints, losses: what is known of the device's servers, and which are
+ * lost. */
 #include "tests/support/check.h"
 
 #include "common/base/digest.h"
@@ -16,7 +17,8 @@
 #define REMOVE_AFTER "2030-06-01T00:00:00Z"
 #define REMOVE_AFTER_S INT64_C(1906502400)
 
-/* Version 2 holds two roots, and each is to be removed on REMOVE_AFTER unless a test says otherwise. */
+/* Version 2 holds two roots, and each is to be removed on REMOVE_AFTER unless a test says
+ * otherwise. */
 struct world {
     struct device *d;
     struct fake_endpoint *home;
@@ -101,7 +103,7 @@ static bool is_removed_at(struct world *w, const struct hf_buf *pem, int64_t now
     return remove_after_s != HF_TIME_NONE && now_s > remove_after_s;
 }
 
-/* ---- remove_after ---------------------------------------------------------------------------------- */
+/* ---- remove_after ---------------------------------------------------------------------------- */
 
 static void test_anchor_goes_when_its_time_comes(void **state)
 {
@@ -113,8 +115,8 @@ static void test_anchor_goes_when_its_time_comes(void **state)
     assert_false(is_removed_at(w, &w->b, REMOVE_AFTER_S + 1));
 }
 
-/* It is always removed, whatever an endpoint showed: else one handshake would suspend what the publisher
- * signed. */
+/* It is always removed, whatever an endpoint showed: else one handshake would suspend what the
+ * publisher signed. */
 static void test_last_anchor_of_an_endpoint_goes_too(void **state)
 {
     struct world *w = *state;
@@ -135,7 +137,7 @@ static void learn(struct world *w)
     CHECK_OK(device_update(w->d)); /* the first: nothing to look with before, so after it */
 }
 
-/* ---- endpoints that are lost -------------------------------------------------------------------------- */
+/* ---- endpoints that are lost ----------------------------------------------------------------- */
 
 static const char *lost_value(struct world *w)
 {
@@ -219,7 +221,7 @@ static void test_damaged_loss_is_none(void **state)
     }
 }
 
-/* ---- endpoints that are refused ----------------------------------------------------------------------- */
+/* ---- endpoints that are refused -------------------------------------------------------------- */
 
 #define REFUSED                                                                                    \
     "mqtts://home.test:8883 is refused: no trust anchor for issuer \"CN=Issuing CA 5\" among 2"
@@ -345,7 +347,7 @@ static void test_damaged_refusal_is_none(void **state)
     }
 }
 
-/* ---- the memory -------------------------------------------------------------------------------------- */
+/* ---- the memory ------------------------------------------------------------------------------ */
 
 static void test_memory_is_what_was_seen(void **state)
 {
@@ -417,7 +419,8 @@ static void test_certificate_from_before_1970_is_remembered(void **state)
     assert_int_equal(memory.n_anchors, 1);
 }
 
-/* Of two proofs of one type, the one that an attacker on the network cannot have changed is kept. */
+/* Of two proofs of one type, the one that an attacker on the network cannot have changed is
+ * kept. */
 static void test_chain_that_could_be_exchanged_is_remembered_only_without_a_better_one(void **state)
 {
     struct world *w = *state;

@@ -10,7 +10,7 @@
 
 #define A "http://a.test/repo/"
 
-/* ---- helpers ----------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static struct fake_mirror *mirror(struct device *d)
 {
@@ -39,7 +39,8 @@ static void delegate_again(struct device *d, const char *delegator, const char *
     snprintf(by->role, sizeof by->role, "%s", role);
 }
 
-/* A new check of a device that runs on, or has just started: metadata up to date, nothing sought. */
+/* A new check of a device that runs on, or has just started: metadata up to date, nothing
+ * sought. */
 static void refresh(struct device *d)
 {
     hf_state_load(d->client);
@@ -86,7 +87,7 @@ static void check_fetched(struct device *d, const char *roles)
     assert_string_equal(found, roles);
 }
 
-/* ---- order ------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static void test_top_level_is_asked_first(void **state)
 {
@@ -175,7 +176,7 @@ static void test_cycle_ends(void **state)
     check_fetched(d, "B C D");
 }
 
-/* ---- hash prefixes ------------------------------------------------------------------------------- */
+/* ---- hash prefixes --------------------------------------------------------------------------- */
 
 static void delegate_by_prefix(void *ctx, const char *role, json_t *signed_part)
 {
@@ -208,7 +209,7 @@ static void test_hash_prefix_names_the_bin(void **state)
     check_fetched(d, "bin-1");
 }
 
-/* ---- limits -------------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void test_search_is_bounded(void **state)
 {
@@ -249,7 +250,7 @@ static void test_nothing_is_found_before_a_refresh(void **state)
     CHECK_UNTOLD(d, "tool", HF_E_STATE, "after a refresh");
 }
 
-/* ---- a role that cannot be had ------------------------------------------------------------------- */
+/* ---- a role that cannot be had --------------------------------------------------------------- */
 
 /* Two roles may speak; the first is damaged by the caller. The second must not gain by that. */
 static struct tuf_delegated_role *publish_two(struct device *d)
@@ -326,7 +327,7 @@ static void test_role_broken_at_one_mirror_is_taken_from_another(void **state)
                      1);
 }
 
-/* ---- what is cached ------------------------------------------------------------------------------ */
+/* ---- what is cached -------------------------------------------------------------------------- */
 
 static void test_cached_role_is_not_fetched_again(void **state)
 {
@@ -376,9 +377,10 @@ static void test_cached_role_under_a_rotated_key_is_refused(void **state)
     assert_true(finds(d, "tool"));
 }
 
-/* ---- one role, two delegators -------------------------------------------------------------------- */
+/* ---- one role, two delegators ---------------------------------------------------------------- */
 
-/* parent-a and parent-b both delegate to release, each for its own paths and with a key of its own. */
+/* parent-a and parent-b both delegate to release, each for its own paths and with a key of its
+ * own. */
 static void make_diamond(struct device *d, const struct tuf_keys *keys_of_b)
 {
     delegate(d, "targets", "parent-a", "team-a/*");
@@ -434,7 +436,7 @@ static void test_role_reached_again_in_one_search_is_not_asked_again(void **stat
     check_fetched(d, "A C B");
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void test_odd_role_names_are_one_segment_of_the_path(void **state)
 {
@@ -483,7 +485,7 @@ static void test_without_consistent_snapshots_names_have_no_version(void **state
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, device_setup, device_teardown)
 
-/* ---- patterns ----------------------------------------------------------------------------------- */
+/* ---- patterns -------------------------------------------------------------------------------- */
 
 static bool covers(const char *key, const char *pattern, const char *path)
 {

@@ -188,7 +188,7 @@ static void test_fault_of_the_device_is_not_retried_elsewhere(void **state)
     assert_int_equal(fake_transport_count(&d->fake.transport, B), 0);
 }
 
-/* ---- stale, but genuine ------------------------------------------------------------------------------ */
+/* ---- stale, but genuine ---------------------------------------------------------------------- */
 
 /* From now on A serves what the repository is now, whatever is published. */
 static void freeze_a(struct device *d, struct tuf_files *frozen)
@@ -281,7 +281,7 @@ static void test_stale_and_the_other_mirror_is_hostile(void **state)
     assert_int_equal(fake_transport_count(&d->fake.transport, B), 1);
 }
 
-/* ---- a mirror that keeps a new root back ------------------------------------------------------------- */
+/* ---- a mirror that keeps a new root back ----------------------------------------------------- */
 
 static void test_withheld_root_that_names_new_keys(void **state)
 {
@@ -323,7 +323,7 @@ static void test_no_root_is_withheld_and_the_refusal_stands(void **state)
     assert_int_equal(fake_transport_count(&d->fake.transport, "timestamp.json"), 2);
 }
 
-/* ---- who did what ------------------------------------------------------------------------------------- */
+/* ---- who did what ---------------------------------------------------------------------------- */
 
 static size_t told(struct device *d)
 {
@@ -382,7 +382,7 @@ static void test_stale_mirror_is_named(void **state)
     tuf_files_free(&frozen);
 }
 
-/* ---- time --------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 /* A transport that takes its time. */
 static struct {

@@ -210,7 +210,8 @@ static void test_device_that_is_cut_off_already_takes_it(void **state)
     assert_int_equal(d->result.to_version, 3);
 }
 
-/* The same certificates with another description: an attacker or a mistake may have written `drops`. */
+/* The same certificates with another description: an attacker or a mistake may have written
+ * `drops`. */
 static void describe_again(struct device *d, bool has_drops)
 {
     const struct tuf_target *last = &d->repo.targets.items[d->repo.targets.n_items - 1];

@@ -61,7 +61,8 @@ static bool cut_an_update(struct device *d, unsigned cut)
     return is_finished;
 }
 
-/* The disk is full at one write, and the same process goes on: old or new, the live store with it. */
+/* The disk is full at one write, and the same process goes on: old or new, the live store with
+ * it. */
 static bool fail_an_update(struct device *d, unsigned write)
 {
     CHECK_OK(device_update(d));

@@ -98,7 +98,7 @@ static void publish_dropping(struct world *w, int64_t version, const struct hf_b
     tuf_repo_publish_next(&w->d->repo);
 }
 
-/* ---- evidence ------------------------------------------------------------------------------------- */
+/* ---- evidence -------------------------------------------------------------------------------- */
 
 static void test_candidate_that_reaches_the_endpoint_is_taken(void **state)
 {
@@ -263,7 +263,8 @@ static void test_distrust_that_would_cut_off_only_delays(void **state)
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
 }
 
-/* An attacker with stolen targets keys installed another root and impersonates the endpoint with it. */
+/* An attacker with stolen targets keys installed another root and impersonates the endpoint with
+ * it. */
 static void test_bundle_of_former_keys_has_no_veto(void **state)
 {
     struct world *w = *state;
@@ -287,7 +288,7 @@ static void test_bundle_of_former_keys_has_no_veto(void **state)
     hf_buf_free(&other);
 }
 
-/* ---- no evidence ----------------------------------------------------------------------------------- */
+/* ---- no evidence ----------------------------------------------------------------------------- */
 
 static void check_delays_and_ends(struct world *w)
 {
@@ -320,8 +321,8 @@ static void test_chain_without_proof_of_its_key_is_no_evidence(void **state)
     check_delays_and_ends(w);
 }
 
-/* In TLS 1.2 an attacker on the network can put other certificates between a server's own one and the roots,
- * until the handshake ends. */
+/* In TLS 1.2 an attacker on the network can put other certificates between a server's own one and
+ * the roots, until the handshake ends. */
 static void test_chain_that_could_be_exchanged_on_the_way_has_no_veto(void **state)
 {
     struct world *w = *state;
@@ -332,8 +333,8 @@ static void test_chain_that_could_be_exchanged_on_the_way_has_no_veto(void **sta
     assert_true(fake_log_has(&w->d->fake, "before it had proved the chain"));
 }
 
-/* A check has a quarter of an hour for its mirrors. Endpoints that let every look run out of time must not
- * use it up. */
+/* A check has a quarter of an hour for its mirrors. Endpoints that let every look run out of time
+ * must not use it up. */
 static void test_time_spent_on_endpoints_is_not_that_of_the_mirrors(void **state)
 {
     struct world *w = *state;

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-/* ---- provision ------------------------------------------------------------------------------------- */
+/* ---- provision ------------------------------------------------------------------------------- */
 
 /* A device fresh from the assembly line, initialised with these. */
 static enum hf_err provision(struct device *d, struct hf_bytes root, struct hf_bytes factory_pem)
@@ -110,7 +110,7 @@ static void test_provisioning_a_store_that_cannot_be_written(void **state)
     check_nothing_stored(d);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------ */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static void check_config_refused(struct device *d, struct hf_client_config config,
                                  enum hf_err wanted, const char *part)

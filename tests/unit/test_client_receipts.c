@@ -32,7 +32,7 @@ static void check_held(struct device *d)
     }
 }
 
-/* ---- what they spare ------------------------------------------------------------------------------ */
+/* ---- what they spare ------------------------------------------------------------------------- */
 
 static void an_unchanged_check_verifies_no_signature(void **state)
 {
@@ -72,8 +72,8 @@ static void a_new_timestamp_costs_one_verification(void **state)
     check_held(d);
 }
 
-/* The root held is known; the next one is verified twice, by the old keys and by its own; what is below
- * is verified under it. */
+/* The root held is known; the next one is verified twice, by the old keys and by its own; what is
+ * below is verified under it. */
 static void a_new_root_makes_them_void(void **state)
 {
     struct device *d = *state;
@@ -98,7 +98,7 @@ static void a_refused_refresh_leaves_them_as_they_were(void **state)
     assert_string_equal(fake_store_value(&d->fake.store, VALUE), before);
 }
 
-/* ---- what they do not spare ------------------------------------------------------------------------ */
+/* ---- what they do not spare ------------------------------------------------------------------ */
 
 static void check_all_is_verified_again(struct device *d, const char *value)
 {

@@ -96,7 +96,7 @@ static void activate_dying_bundle(struct device *d)
     device_remember(d);
 }
 
-/* ---- what begins it ----------------------------------------------------------------------------- */
+/* ---- what begins it -------------------------------------------------------------------------- */
 
 static void test_fifth_failure_over_a_day_begins_it(void **state)
 {
@@ -163,7 +163,7 @@ static void test_checks_without_a_server_neither_count_nor_end_it(void **state)
     check_recovered(d, update_after(d, 7 * HOUR_S), 2);
 }
 
-/* ---- what counts as time ------------------------------------------------------------------------ */
+/* ---- what counts as time --------------------------------------------------------------------- */
 
 static void test_uptime_counts_through_restarts(void **state)
 {
@@ -269,7 +269,7 @@ static void test_count_that_cannot_be_read_begins_anew(void **state)
     }
 }
 
-/* ---- no anchor left ------------------------------------------------------------------------------ */
+/* ---- no anchor left -------------------------------------------------------------------------- */
 
 static void test_without_a_usable_anchor_it_begins_at_once(void **state)
 {
@@ -287,8 +287,8 @@ static void test_before_the_first_bundle_it_begins_at_once(void **state)
     check_recovered(d, device_update(d), 1);
 }
 
-/* The device was configured with a CA of the update server, which is still valid: a chain that does not
- * lead to it must last for as long as any other. */
+/* The device was configured with a CA of the update server, which is still valid: a chain that does
+ * not lead to it must last for as long as any other. */
 static void test_anchor_of_the_transport_is_one_too(void **state)
 {
     struct device *d = *state;
@@ -347,7 +347,7 @@ static void test_usable_anchor_of_the_bundle_before_is_one(void **state)
     check_stranded(d, device_update(d));
 }
 
-/* ---- several mirrors ------------------------------------------------------------------------------ */
+/* ---- several mirrors ------------------------------------------------------------------------- */
 
 static void spoil_signature(void *ctx, const char *role, json_t *envelope)
 {
@@ -394,7 +394,7 @@ static void test_mirror_that_serves_is_no_reason_to_begin(void **state)
     assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 2);
 }
 
-/* ---- one check ------------------------------------------------------------------------------------- */
+/* ---- one check ------------------------------------------------------------------------------- */
 
 static void test_it_is_one_pass_and_only_in_its_check(void **state)
 {
@@ -470,7 +470,7 @@ static void test_it_has_the_time_of_a_whole_check(void **state)
     assert_int_equal(d->fake.transport.n_waived, 2);
 }
 
-/* ---- what it never waives ----------------------------------------------------------------------- */
+/* ---- what it never waives -------------------------------------------------------------------- */
 
 static void check_nothing_gained(struct device *d, enum hf_err wanted, const char *part)
 {
@@ -548,9 +548,10 @@ static void test_other_content_is_refused(void **state)
     hf_buf_free(&other);
 }
 
-/* ---- the long way home --------------------------------------------------------------------------- */
+/* ---- the long way home ----------------------------------------------------------------------- */
 
-/* The device was in a drawer for three years; root, timestamp and the rest of that time have expired. */
+/* The device was in a drawer for three years; root, timestamp and the rest of that time have
+ * expired. */
 static void sleep_for_three_years(struct device *d, bool is_root_renewed)
 {
     pass(d, 3 * YEAR_S);
@@ -586,8 +587,8 @@ static void test_newest_root_expired_says_what_cures_it(void **state)
     check_recovered(d, device_update(d), 5);
 }
 
-/* Below its floor a clock says nothing: the old anchors look alive, and the server's certificate is of
- * the future. */
+/* Below its floor a clock says nothing: the old anchors look alive, and the server's certificate is
+ * of the future. */
 static void test_clock_in_1970(void **state)
 {
     struct device *d = *state;
@@ -614,7 +615,7 @@ static void test_everything_at_once(void **state)
     assert_false(d->result.is_recovered);
 }
 
-/* ---- what is told of it --------------------------------------------------------------------------- */
+/* ---- what is told of it ---------------------------------------------------------------------- */
 
 static void test_journal_and_log(void **state)
 {
@@ -676,7 +677,7 @@ static void test_status(void **state)
     check_status(d, 0, then_s, true);
 }
 
-/* ---- power ---------------------------------------------------------------------------------------- */
+/* ---- power ----------------------------------------------------------------------------------- */
 
 static void test_power_goes_at_any_write(void **state)
 {

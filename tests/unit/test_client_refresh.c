@@ -29,7 +29,7 @@ static void check_held(struct device *d, enum hf_top_role role)
         fail_msg("the device does not hold the published %s", name);
 }
 
-/* ---- the plain way --------------------------------------------------------------------------------- */
+/* ---- the plain way --------------------------------------------------------------------------- */
 
 static void test_first_update_keeps_every_role(void **state)
 {
@@ -71,7 +71,8 @@ static void test_an_age_that_cannot_be_read_stops_nothing(void **state)
     check_held(d, HF_ROLE_TIMESTAMP);
 }
 
-/* Each has its own entity tag for the same timestamp, so the one of the first is not the other's. */
+/* Each has its own entity tag for the same timestamp, so the one of the first is not the
+ * other's. */
 static void test_nothing_new_from_mirrors_in_turn_writes_only_the_check(void **state)
 {
     struct device *d = *state;
@@ -162,7 +163,7 @@ static void test_cached_file_changed_on_disk_is_not_believed(void **state)
     check_held(d, HF_ROLE_SNAPSHOT);
 }
 
-/* ---- timestamp, 5.4 ---------------------------------------------------------------------------------- */
+/* ---- timestamp, 5.4 -------------------------------------------------------------------------- */
 
 static void test_timestamp_signed_by_too_few(void **state)
 {
@@ -240,7 +241,7 @@ static void test_repository_that_is_not_there(void **state)
     device_check_unchanged_from(d, "root");
 }
 
-/* ---- snapshot, 5.5 ----------------------------------------------------------------------------------- */
+/* ---- snapshot, 5.5 --------------------------------------------------------------------------- */
 
 /* Timestamp is genuine and new: it is kept, and nothing after it changes. */
 static void check_refused_after_timestamp(struct device *d, enum hf_err wanted, const char *part)
@@ -321,7 +322,7 @@ static void test_snapshot_missing(void **state)
     check_refused_after_timestamp(d, HF_E_NOT_FOUND, A "metadata/3.snapshot.json");
 }
 
-/* ---- targets, 5.6 ------------------------------------------------------------------------------------ */
+/* ---- targets, 5.6 ---------------------------------------------------------------------------- */
 
 static void check_refused_after_snapshot(struct device *d, enum hf_err wanted, const char *part)
 {

@@ -1,6 +1,6 @@
 /*
- * client/core/report and report_send: what is reported when, in the transaction of its event; what is sent, and
- * what becomes of it; and that nothing of it is in the way of an update.
+ * client/core/report and report_send: what is reported when, in the transaction of its event; what
+ * is sent, and what becomes of it; and that nothing of it is in the way of an update.
  */
 #include "tests/support/check.h"
 
@@ -86,7 +86,7 @@ static void no_service(struct device *d)
     d->fake.transport.service = (struct fake_service_answer){.err = HF_E_NETWORK};
 }
 
-/* ---- what is reported --------------------------------------------------------------------------- */
+/* ---- what is reported ------------------------------------------------------------------------ */
 
 static void off_unless_there_is_a_service(void **state)
 {
@@ -294,7 +294,7 @@ static void a_day_costs_one_transaction_more(void **state)
     assert_int_equal(with, without + 1);
 }
 
-/* ---- the queue ----------------------------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------------------------------- */
 
 static void a_full_queue_drops_current_first(void **state)
 {
@@ -362,7 +362,7 @@ static void what_is_shown_is_what_is_sent(void **state)
     hf_buf_free(&shown);
 }
 
-/* ---- what the service says ------------------------------------------------------------------------- */
+/* ---- what the service says ------------------------------------------------------------------- */
 
 static void check_status(struct device *d, int64_t n_failures, const char *error)
 {
@@ -507,7 +507,7 @@ static void a_reset_begins_a_new_installation_and_keeps_the_nonce(void **state)
     assert_string_equal(fake_store_value(&d->fake.store, "report.nonce"), "00112233aabbccdd");
 }
 
-/* ---- never in the way ------------------------------------------------------------------------------ */
+/* ---- never in the way ------------------------------------------------------------------------ */
 
 static void a_service_that_hangs_delays_an_install_by_its_limit_only(void **state)
 {
@@ -545,8 +545,8 @@ static void the_limit_is_for_all_requests_together(void **state)
     assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 2);
 }
 
-/* The check goes on without validating the mirror; the install is not announced, and what is sent later goes
- * over a connection that is validated (a post cannot waive that). */
+/* The check goes on without validating the mirror; the install is not announced, and what is sent
+ * later goes over a connection that is validated (a post cannot waive that). */
 static void nothing_is_sent_in_a_check_that_waives_validation(void **state)
 {
     struct device *d = *state;
@@ -561,7 +561,7 @@ static void nothing_is_sent_in_a_check_that_waives_validation(void **state)
     assert_int_equal(d->fake.transport.n_posts, 0);
 }
 
-/* ---- power cuts ------------------------------------------------------------------------------------- */
+/* ---- power cuts ------------------------------------------------------------------------------ */
 
 /* What the service has seen, by number. */
 #define SEEN_MAX 64
@@ -635,8 +635,8 @@ static bool cut_at(unsigned cut)
     see(&seen, d);
     CHECK_OK(send_reports(d, true));
     see(&seen, d);
-    /* None is lost, and none has two numbers: each event that is in the store was reported. An install that was cut
-     * off is announced again. */
+    /* None is lost, and none has two numbers: each event that is in the store was reported. An
+     * install that was cut off is announced again. */
     assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 2);
     assert_in_range(count_seen(&seen, "announce", 2), 1, 2);
     assert_int_equal(count_seen(&seen, "swapped", 2), 1);

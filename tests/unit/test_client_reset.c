@@ -93,7 +93,7 @@ static void check_forgotten(struct device *d)
     }
 }
 
-/* ---- what is kept and what goes ------------------------------------------------------------------ */
+/* ---- what is kept and what goes -------------------------------------------------------------- */
 
 static void test_walls_stand_and_the_rest_goes(void **state)
 {
@@ -188,7 +188,7 @@ static void test_bad_factory_bundle_changes_nothing(void **state)
     hf_buf_free(&damaged);
 }
 
-/* ---- an attacker gains nothing ------------------------------------------------------------------- */
+/* ---- an attacker gains nothing --------------------------------------------------------------- */
 
 /* An attacker kept all that was published with root 1 and bundle 1, and replays it. */
 static void test_old_repository_is_refused(void **state)
@@ -250,7 +250,7 @@ static void test_clock_stays_above_its_floor(void **state)
     assert_int_equal(d->fake.trust.clock_floor_s, floor_s);
 }
 
-/* ---- power ------------------------------------------------------------------------------------------ */
+/* ---- power ----------------------------------------------------------------------------------- */
 
 static void test_power_goes_at_any_write(void **state)
 {
@@ -276,7 +276,7 @@ static void test_power_goes_at_any_write(void **state)
     hf_buf_free(&pem);
 }
 
-/* ---- a store that was wiped instead ------------------------------------------------------------- */
+/* ---- a store that was wiped instead ---------------------------------------------------------- */
 
 static void provision_anew(struct device *d, struct hf_bytes root)
 {

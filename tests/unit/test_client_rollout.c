@@ -1,5 +1,5 @@
-/* client/core/rollout: a bundle with a plan is taken when the plan and the signed stage let this device, and a
- * stolen online key gains nothing but time. */
+/* client/core/rollout: a bundle with a plan is taken when the plan and the signed stage let this
+ * device, and a stolen online key gains nothing but time. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -120,7 +120,7 @@ static void check_taken(struct device *d)
     hf_status_free(&status);
 }
 
-/* ---- the way of a rollout ------------------------------------------------------------------------ */
+/* ---- the way of a rollout -------------------------------------------------------------------- */
 
 static void it_waits_for_its_stage_and_takes_it_then(void **state)
 {
@@ -267,7 +267,8 @@ static void a_device_without_a_usable_anchor_does_not_wait(void **state)
     assert_int_equal(d->result.to_version, 4);
 }
 
-/* While their own bundle waits, a number that only the former keys signed must not become the lowest. */
+/* While their own bundle waits, a number that only the former keys signed must not become the
+ * lowest. */
 static void new_targets_keys_do_not_adopt_what_they_do_not_list(void **state)
 {
     struct device *d = *state;
@@ -287,8 +288,8 @@ static void new_targets_keys_do_not_adopt_what_they_do_not_list(void **state)
     assert_string_equal(fake_store_value(&d->fake.store, "bundle.floor"), "2");
 }
 
-/* After a change of set nothing of the new one is in use: that is an outcome of its own, but no reason to
- * ask every hour. */
+/* After a change of set nothing of the new one is in use: that is an outcome of its own, but no
+ * reason to ask every hour. */
 static void a_device_with_a_bundle_of_another_set_waits_and_asks_once_a_day(void **state)
 {
     struct device *d = *state;
@@ -376,7 +377,7 @@ static void reasons_that_change_push_no_other_report_out(void **state)
     free(first);
 }
 
-/* ---- the online key in the wrong hands ------------------------------------------------------------ */
+/* ---- the online key in the wrong hands ------------------------------------------------------- */
 
 static void it_cannot_run_ahead_of_the_calendar(void **state)
 {
@@ -457,7 +458,7 @@ static void a_delegation_for_more_is_none_of_ours(void **state)
     assert_true(fake_log_has(&d->fake, "delegate exactly"));
 }
 
-/* ---- what it costs ------------------------------------------------------------------------------- */
+/* ---- what it costs --------------------------------------------------------------------------- */
 
 static void an_unchanged_check_verifies_no_signature(void **state)
 {

@@ -30,7 +30,7 @@ static void check_held(struct device *d, enum hf_top_role role)
         fail_msg("the device does not hold the published %s", name);
 }
 
-/* ---- root, 5.3 ------------------------------------------------------------------------------------- */
+/* ---- root, 5.3 ------------------------------------------------------------------------------- */
 
 static void test_every_root_is_walked_and_kept(void **state)
 {
@@ -196,7 +196,7 @@ static void test_held_root_damaged_on_disk(void **state)
     assert_int_equal(d->fake.transport.n_requests, 0);
 }
 
-/* ---- rotation and fast-forward, 5.3.11 --------------------------------------------------------------- */
+/* ---- rotation and fast-forward, 5.3.11 ------------------------------------------------------- */
 
 static void fast_forward(struct device *d)
 {

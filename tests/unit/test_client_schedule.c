@@ -11,7 +11,7 @@
 #define YEAR_S (365 * HF_DAY_S)
 #define AT_ONCE_S 30
 
-/* ---- helpers --------------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static struct hf_next_check next(struct device *d)
 {
@@ -67,7 +67,7 @@ static void take_anchor_that_ends_in(struct device *d, int64_t left_s)
     take_pem(d, &pem);
 }
 
-/* ---- the interval ------------------------------------------------------------------------------------ */
+/* ---- the interval ---------------------------------------------------------------------------- */
 
 static void test_curve_at_its_corners(void **state)
 {
@@ -140,7 +140,7 @@ static void test_jitter_is_another_one_on_every_device_and_day(void **state)
     assert_int_not_equal(next(d).wait_s, today_s);
 }
 
-/* ---- failures ---------------------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 static void test_failures_double_the_wait_from_a_minute_to_six_hours(void **state)
 {
@@ -220,7 +220,7 @@ static void test_a_trial_is_looked_at_every_quarter_of_an_hour(void **state)
     check_about(d, 48 * 60, "version 7 is on trial");
 }
 
-/* ---- eagerness ---------------------------------------------------------------------------------------- */
+/* ---- eagerness ------------------------------------------------------------------------------- */
 
 static void test_the_nearer_the_first_end_the_more_often(void **state)
 {
@@ -268,7 +268,7 @@ static void test_what_no_endpoint_needs_is_no_hurry(void **state)
     hf_status_free(&status);
 }
 
-/* ---- clocks -------------------------------------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 static void test_a_clock_that_jumps_ahead_and_back_stops_nothing(void **state)
 {
@@ -316,7 +316,7 @@ static void test_a_clock_in_1970_checks_at_each_boot_and_then_by_uptime(void **s
     check_at_once(d, "the clock cannot tell");
 }
 
-/* ---- clones --------------------------------------------------------------------------------------------- */
+/* ---- clones ---------------------------------------------------------------------------------- */
 
 static void test_a_copy_of_the_store_on_another_device_draws_other_moments(void **state)
 {

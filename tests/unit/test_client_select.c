@@ -97,7 +97,7 @@ static void test_repository_without_any_bundle(void **state)
     assert_int_equal(device_version(d, HF_SLOT_ACTIVE), -1);
 }
 
-/* ---- floors ------------------------------------------------------------------------------------------ */
+/* ---- floors ---------------------------------------------------------------------------------- */
 
 static void test_withdrawn_version_is_not_followed_down(void **state)
 {

@@ -33,7 +33,7 @@ static void check_time(int64_t time_s, const char *expected)
     assert_string_equal(text, expected);
 }
 
-/* ---- a bundle by itself ---------------------------------------------------------------------------------- */
+/* ---- a bundle by itself ---------------------------------------------------------------------- */
 
 /* What is signed about Starfield G2 and Amazon Root CA 1: the days that root programs plan. */
 static void describe(struct hf_buf *out)
@@ -81,7 +81,7 @@ static void test_the_roots_of_amazon_by_themselves(void **state)
     hf_buf_free(&pem);
 }
 
-/* ---- endpoints ---------------------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------- */
 
 /* The device holds "Long" (to 2036-01-01) and "Short" (to 2033-01-01), described by `notes`. */
 static void take_roots(struct device *d, const char *note_about_long)
@@ -114,7 +114,8 @@ static void take_roots(struct device *d, const char *note_about_long)
     hf_status_free(&status);
 }
 
-/* It was seen today, under these of the two roots, with a certificate of 100 days, 30 of them gone. */
+/* It was seen today, under these of the two roots, with a certificate of 100 days, 30 of them
+ * gone. */
 static void put_memory(struct device *d, bool is_long, bool is_short)
 {
     struct hf_status status = {0};
@@ -271,7 +272,7 @@ static void test_a_bundle_without_the_root_breaks_today(void **state)
     hf_buf_free(&pem);
 }
 
-/* ---- an endpoint that the device does not know -------------------------------------------------------------- */
+/* ---- an endpoint that the device does not know ----------------------------------------------- */
 
 #define STRANGER "tls://b.test:443"
 
@@ -341,7 +342,7 @@ static void test_a_stranger_that_the_bundle_has_no_root_of(void **state)
     hf_buf_free(&other);
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
 {

@@ -1,5 +1,5 @@
-/* client/core in 1970, past 2^31 seconds (2038-01-19) and past 2^32 (2106-02-07): a clock that is wrong
- * does no permanent harm, and a right one keeps working. */
+/* client/core in 1970, past 2^31 seconds (2038-01-19) and past 2^32 (2106-02-07): a clock that is
+ * wrong does no permanent harm, and a right one keeps working. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -20,7 +20,7 @@ static int64_t at(const char *text)
     return time_s;
 }
 
-/* ---- a clock that is wrong ------------------------------------------------------------------------ */
+/* ---- a clock that is wrong ------------------------------------------------------------------- */
 
 /* Amazon 1 to 4 and Starfield, as the publisher would. */
 static void publish_real_roots(struct device *d, int64_t version)
@@ -63,8 +63,8 @@ static const struct {
     {"9999-12-31T23:59:59Z", "9999-12-31", {"expired", "expired", "expired", "expired", "expired"}},
 };
 
-/* Refused in words, and nothing is lost: neither metadata nor bundles nor anchors, and the floor stays
- * where it was. */
+/* Refused in words, and nothing is lost: neither metadata nor bundles nor anchors, and the floor
+ * stays where it was. */
 static void check_far_ahead(struct device *d, size_t i)
 {
     char floor[32], sentence[64];
@@ -135,7 +135,7 @@ static void test_clock_in_1970_is_the_floor(void **state)
     }
 }
 
-/* ---- a clock that is right ------------------------------------------------------------------------- */
+/* ---- a clock that is right ------------------------------------------------------------------- */
 
 /* The publisher works at `now_s`: keys, metadata and the bundle's root are of that time. */
 static void publish_at(struct device *d, int64_t now_s, int64_t version)

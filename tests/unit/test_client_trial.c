@@ -122,7 +122,7 @@ static void publish_dropping_old(struct world *w, int64_t version)
     tuf_repo_publish_next(&w->d->repo);
 }
 
-/* ---- neither endpoint nor application ---------------------------------------------------------------- */
+/* ---- neither endpoint nor application -------------------------------------------------------- */
 
 static void test_first_bundle_is_not_on_trial(void **state)
 {
@@ -145,7 +145,7 @@ static void test_next_successful_refresh_confirms(void **state)
     assert_int_equal(n_events(w, "confirmed"), 1);
 }
 
-/* ---- the application ---------------------------------------------------------------------------------- */
+/* ---- the application ------------------------------------------------------------------------- */
 
 static void test_application_confirms(void **state)
 {
@@ -297,7 +297,7 @@ static void test_power_cut_during_rollback_leaves_old_or_new(void **state)
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
 }
 
-/* ---- the endpoints -------------------------------------------------------------------------------------- */
+/* ---- the endpoints --------------------------------------------------------------------------- */
 
 /* Taken while the endpoint was silent, or showed another chain. */
 static void take_new_root_only(struct world *w, int64_t version)
@@ -574,7 +574,7 @@ static void test_silent_trial_counts_a_day_of_uptime(void **state)
     assert_true(trial.up_s < HF_DAY_S + 720);
 }
 
-/* ---- a store that rots ------------------------------------------------------------------------------------- */
+/* ---- a store that rots ----------------------------------------------------------------------- */
 
 static void damage_active(struct world *w)
 {
@@ -614,9 +614,10 @@ static void test_version_that_replaces_a_damaged_one_is_the_one_on_trial(void **
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2); /* and 4 is what was rejected */
 }
 
-/* ---- another process --------------------------------------------------------------------------------------- */
+/* ---- another process ------------------------------------------------------------------------- */
 
-/* `holdfast reject` beside a loop whose mirror is out of reach just because of the bundle rejected. */
+/* `holdfast reject` beside a loop whose mirror is out of reach just because of the bundle
+ * rejected. */
 static void test_rollback_by_another_process_reaches_this_ones_live_store(void **state)
 {
     struct world *w = *state;

@@ -53,7 +53,8 @@ static struct hf_anchor *add(struct fixture *f, const char *subject, uint8_t key
     return a;
 }
 
-/* An endpoint that any of these keys serves; its certificate lasts from 30 days ago to 60 days hence. */
+/* An endpoint that any of these keys serves; its certificate lasts from 30 days ago to 60 days
+ * hence. */
 static void rely(struct fixture *f, uint8_t key, uint8_t other_key)
 {
     f->keys[0][0] = key;
@@ -92,7 +93,7 @@ static void check_one(const struct fixture *f, bool is_note, const char *kind, i
         fail_msg("\"%s\" lacks \"%s\"", f->warnings[0].text, part);
 }
 
-/* ---- thresholds ---------------------------------------------------------------------------------------- */
+/* ---- thresholds ------------------------------------------------------------------------------ */
 
 static void test_each_threshold_on_the_second(void **state)
 {
@@ -146,7 +147,7 @@ static void test_removal_comes_before_expiry_and_distrust_has_a_line_of_its_own(
     assert_non_null(strstr(f->warnings[0].text, "which has passed"));
 }
 
-/* ---- who depends on it ---------------------------------------------------------------------------------- */
+/* ---- who depends on it ----------------------------------------------------------------------- */
 
 static void test_with_endpoints_only_the_root_that_has_no_other_is_a_warning(void **state)
 {
@@ -214,7 +215,7 @@ static void test_an_endpoint_without_any_root_is_lost(void **state)
     check_one(f, false, "lost", 0, "mqtts://a.test:8883 (RSA) is lost");
 }
 
-/* ---- what the schedule looks at --------------------------------------------------------------------------- */
+/* ---- what the schedule looks at -------------------------------------------------------------- */
 
 static void check_last_end(const struct fixture *f, int64_t expected_s, const char *subject)
 {

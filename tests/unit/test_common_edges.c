@@ -27,7 +27,7 @@ static void nothing_can_be_freed(void **state)
     hf_trusted_set_free(NULL);
 }
 
-/* ---- base --------------------------------------------------------------------------------------- */
+/* ---- base ------------------------------------------------------------------------------------ */
 
 static void sizes_that_would_overflow_are_no_memory(void **state)
 {
@@ -63,7 +63,7 @@ static void every_part_of_a_date_has_two_ends(void **state)
     assert_int_equal(time_s, INT64_C(-62167219200));
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void check_json(const char *text, enum hf_err wanted, const char *part)
 {
@@ -84,7 +84,7 @@ static void odd_texts_are_no_json(void **state)
     check_json("{\"a\":{\"b\":0.1}}", HF_E_FORMAT, "not whole");
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static struct hf_key key_of(const char *type, const char *scheme, const char *text)
 {
@@ -149,7 +149,7 @@ static void an_impossible_key_verifies_nothing(void **state)
     assert_string_equal(hf_scheme_name(key.scheme), "unknown");
 }
 
-/* ---- metadata ----------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 #define HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
@@ -285,7 +285,7 @@ static void roles_have_the_same_keys_or_not(void **state)
     assert_false(hf_root_role_keys_same(&c, &b, HF_ROLE_SNAPSHOT));
 }
 
-/* ---- the trusted set ---------------------------------------------------------------------------- */
+/* ---- the trusted set ------------------------------------------------------------------------- */
 
 static void an_empty_set_answers(void **state)
 {
@@ -327,7 +327,7 @@ static void a_final_snapshot_needs_a_timestamp_of_today(void **state)
     tuf_repo_free(&repo);
 }
 
-/* ---- bundles ------------------------------------------------------------------------------------ */
+/* ---- bundles --------------------------------------------------------------------------------- */
 
 static void an_endless_name_is_said_so(void **state)
 {

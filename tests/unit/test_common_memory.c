@@ -32,11 +32,11 @@ struct fixture {
 typedef enum hf_err (*attempt_fn)(struct fixture *f);
 
 /*
- * What a shortage may look like. jansson and Mbed TLS do not always tell it from bad bytes, and a key
- * that could not be read counts for nothing: refusals all the same. And jansson (2.14) drops a byte
- * of a string when it cannot grow its buffer, without a word: such a file is read, as another one
- * than was signed. So nothing that was parsed may count before it was verified in the form it was
- * parsed to, which is what hf_envelope_verify does.
+ * What a shortage may look like. jansson and Mbed TLS do not always tell it from bad bytes, and a
+ * key that could not be read counts for nothing: refusals all the same. And jansson (2.14) drops a
+ * byte of a string when it cannot grow its buffer, without a word: such a file is read, as another
+ * one than was signed. So nothing that was parsed may count before it was verified in the form it
+ * was parsed to, which is what hf_envelope_verify does.
  */
 #define MEMORY (1u << HF_E_MEMORY)
 #define PARSED (MEMORY | 1u << HF_E_FORMAT | 1u << HF_OK)
@@ -66,7 +66,7 @@ static void check_refuses(struct fixture *f, attempt_fn attempt, unsigned refusa
     run_out_everywhere(f, attempt, FAILING_FROM_THEN_ON, refusals);
 }
 
-/* ---- the fixture -------------------------------------------------------------------------------- */
+/* ---- the fixture ----------------------------------------------------------------------------- */
 
 static void add_anchor(struct fixture *f, size_t i)
 {
@@ -180,7 +180,7 @@ static int drop(void **state)
     return 0;
 }
 
-/* ---- texts -------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static enum hf_err print(struct fixture *f)
 {
@@ -276,7 +276,7 @@ static void canonical_json_at_every_length(void **state)
     json_decref(value);
 }
 
-/* ---- metadata ----------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 static enum hf_err parse_root(struct fixture *f)
 {
@@ -335,7 +335,7 @@ static void metadata(void **state)
     check_refuses(f, name_target, MEMORY);
 }
 
-/* ---- the trusted set: `step` runs out, what came before it had all it wanted ------------------------ */
+/* ---- the trusted set: `step` runs out, what came before it had all it wanted ----------------- */
 
 static enum hf_err init_set(struct fixture *f)
 {
@@ -429,7 +429,7 @@ static void trusted_set(void **state)
     }
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* The next key is this one or none that counts. False once it got all its allocations. */
 static bool run_out_in_key(const json_t *object, unsigned n, enum failing how)
@@ -488,7 +488,7 @@ static void a_signature_does_not_verify_without_memory(void **state)
     json_decref(object);
 }
 
-/* ---- bundles ------------------------------------------------------------------------------------ */
+/* ---- bundles --------------------------------------------------------------------------------- */
 
 static enum hf_err parse_cert(struct fixture *f)
 {

@@ -15,7 +15,8 @@
 #define EMAIL 0x81
 #define MANY 100
 
-/* A CA with these constraints (NameConstraints), and a certificate with these names (GeneralNames). */
+/* A CA with these constraints (NameConstraints), and a certificate with these names
+ * (GeneralNames). */
 static enum hf_constraint_verdict check(struct hf_bytes constraints, struct hf_bytes names,
                                         const char *subject, bool is_ca, bool is_servers,
                                         unsigned budget)
@@ -241,8 +242,8 @@ static void every_look_is_paid_for(void **state)
     hf_buf_free(&names);
 }
 
-/* A part of sixteen attributes: finding those of the other one takes many times as long as reading a DNS name of
- * that length. */
+/* A part of sixteen attributes: finding those of the other one takes many times as long as reading
+ * a DNS name of that length. */
 static void directory_names_cost_more(void **state)
 {
     (void)state;

@@ -279,7 +279,7 @@ static void changes_of_others_are_noticed(void **state)
     hf_db_close(db);
 }
 
-/* ---- migrations ---------------------------------------------------------------------------------- */
+/* ---- migrations ------------------------------------------------------------------------------ */
 
 static void a_step_that_fails_is_taken_back_and_those_before_it_stay(void **state)
 {
@@ -334,7 +334,7 @@ static void the_steps_of_both_databases_are_the_same(void **state)
     }
 }
 
-/* ---- backup -------------------------------------------------------------------------------------- */
+/* ---- backup ---------------------------------------------------------------------------------- */
 
 static void a_backup_is_what_was_committed_when_it_was_made(void **state)
 {

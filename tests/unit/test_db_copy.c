@@ -17,7 +17,7 @@
 /* The store does not look into bundles, so this need not be a certificate. */
 static const char content[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
-/* ---- helpers ----------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static struct hf_sqlite_store *open_at(const char *path, bool create)
 {
@@ -158,7 +158,7 @@ static void assert_active(void **state, int64_t version)
     hf_sqlite_store_close(store);
 }
 
-/* ---- when it is made ---------------------------------------------------------------------------- */
+/* ---- when it is made ------------------------------------------------------------------------- */
 
 static ino_t copy_of(void **state)
 {
@@ -269,7 +269,7 @@ static void a_database_that_rots_while_it_is_open_does_not_spoil_the_copy(void *
     assert_restored(state, "is damaged");
 }
 
-/* ---- when it is used ---------------------------------------------------------------------------- */
+/* ---- when it is used ------------------------------------------------------------------------- */
 
 static void a_database_that_is_garbage_is_replaced_and_kept(void **state)
 {
@@ -455,7 +455,7 @@ static void nothing_but_a_copy_is_enough(void **state)
     assert_restored(state, "is missing");
 }
 
-/* ---- when it is not ------------------------------------------------------------------------------ */
+/* ---- when it is not -------------------------------------------------------------------------- */
 
 static void when_both_are_damaged_nothing_is_moved(void **state)
 {
@@ -627,7 +627,7 @@ static void what_could_not_be_opened_at_first_is_tried_again_by_the_first_update
     assert_restored(state, "is damaged");
 }
 
-/* ---- the list of revoked keys ------------------------------------------------------------------- */
+/* ---- the list of revoked keys ---------------------------------------------------------------- */
 
 static const uint8_t two_keys[2 * HF_SHA256_LEN] = {1, 2, 3};
 static const struct hf_bytes newest_list = {two_keys, sizeof two_keys};

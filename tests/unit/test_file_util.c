@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void a_file_is_read_whole_and_appended(void **state)
 {
@@ -102,7 +102,7 @@ static void a_file_that_is_none_has_no_content(void **state)
     assert_false(hf_file_has_content(temp_path(*state, "."), nothing));
 }
 
-/* ---- replacing --------------------------------------------------------------------------------- */
+/* ---- replacing ------------------------------------------------------------------------------- */
 
 static void a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(void **state)
 {
@@ -185,7 +185,7 @@ static void a_full_disk_is_called_that(void **state)
     assert_non_null(strstr(why.text, "the disk holding it is full; free some space"));
 }
 
-/* ---- links and folders ------------------------------------------------------------------------- */
+/* ---- links and folders ----------------------------------------------------------------------- */
 
 static void a_link_moves_in_one_step_past_the_rest_of_an_interrupted_move(void **state)
 {
@@ -246,7 +246,7 @@ static void removing_a_tree_does_not_follow_links_out_of_it(void **state)
     assert_string_equal(temp_read(temp_path(*state, "outside")), "stays");
 }
 
-/* ---- the lock ---------------------------------------------------------------------------------- */
+/* ---- the lock -------------------------------------------------------------------------------- */
 
 static void the_lock_is_held_by_one_at_a_time(void **state)
 {

@@ -1,5 +1,5 @@
-/* server/findings: each check finds what it is for and nothing else, at the boundary; findings open, stay, are muted
- * and close. */
+/* server/findings: each check finds what it is for and nothing else, at the boundary; findings
+ * open, stay, are muted and close. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 #include "tests/support/openssl_pki.h"
@@ -31,7 +31,7 @@ static const struct hf_check_settings usual = {.ca_expiring_s = 30 * DAY,
                                                .metadata_ending_s = 30 * DAY,
                                                .online_metadata_ending_s = 2 * DAY};
 
-/* ---- running a check -------------------------------------------------------------------------------- */
+/* ---- running a check ------------------------------------------------------------------------- */
 
 static int n_jobs; /* that the writer was given */
 
@@ -118,7 +118,7 @@ static int64_t found_by(struct fleet_world *w, const char *name)
     return audit(w, name, &usual, NULL).found;
 }
 
-/* ---- the checks --------------------------------------------------------------------------------------- */
+/* ---- the checks ------------------------------------------------------------------------------ */
 
 static void certificates_that_expire_are_found_to_the_second(void **state)
 {
@@ -250,7 +250,8 @@ static void a_key_of_two_devices_is_found_at_both(void **state)
     EVP_PKEY_free(other);
 }
 
-/* An image with its key was copied to a whole fleet: each certificate looks at some others, not at all of them. */
+/* An image with its key was copied to a whole fleet: each certificate looks at some others, not at
+ * all of them. */
 static void a_key_of_a_whole_fleet_is_found_in_bounded_time(void **state)
 {
     struct fleet_world *w = *state;
@@ -272,7 +273,8 @@ static void a_key_of_a_whole_fleet_is_found_in_bounded_time(void **state)
     assert_int_equal(found_by(w, "DEVICE_CERTIFICATE_SHARED"), 1500);
     assert_non_null(strstr(found(w, HF_FINDING_OPEN),
                            "of device \"pump-0\" has the same key as that of device \"pump-1\""));
-    /* The oldest are revoked: the others have the key of a revoked certificate, which is found as well. */
+    /* The oldest are revoked: the others have the key of a revoked certificate, which is found as
+     * well. */
     CHECK_OK(hf_db_execute_text(w->tx.db,
                                 "UPDATE credential SET status = 'REVOKED' WHERE id <= 300",
                                 &w->why));
@@ -488,7 +490,7 @@ static void metadata_that_ends_is_found(void **state)
     assert_string_equal(run.problem, "not run: no repository is served");
 }
 
-/* ---- what is published ------------------------------------------------------------------------------------ */
+/* ---- what is published ----------------------------------------------------------------------- */
 
 /* Version 1 with a root that ends in 100 days; newer ones also with a successor. */
 static void publish(int newest)
@@ -684,7 +686,7 @@ static void devices_that_are_shut_out_are_counted_apart(void **state)
     unpublish();
 }
 
-/* ---- the life of a finding ------------------------------------------------------------------------------ */
+/* ---- the life of a finding ------------------------------------------------------------------- */
 
 static void a_finding_opens_stays_closes_and_comes_back(void **state)
 {
@@ -779,7 +781,8 @@ static void one_account_cannot_list_more_than_a_person_reads(void **state)
     for (int i = 0; i < 2; i++) {
         n_jobs = 0;
         assert_int_equal(audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL).found, 2101);
-        /* The writer is asked to note those that are listed, not all that there are; and for the end. */
+        /* The writer is asked to note those that are listed, not all that there are; and for the
+         * end. */
         assert_int_equal(n_jobs, HF_FINDINGS_LISTED_MAX / HF_CHECK_JOB_ROWS + 1 + 1);
         CHECK_OK(hf_finding_count_open(w->tx.db, "DEVICE_CERTIFICATE_EXPIRING", a, &n, &w->why));
         assert_int_equal(n, HF_FINDINGS_LISTED_MAX);

@@ -15,8 +15,8 @@
 
 #include <stdio.h>
 
-/* Made for this test by the published formula: two primes k * M + (65537^a mod M), M the product of the first 126
- * primes. */
+/* Made for this test by the published formula: two primes k * M + (65537^a mod M), M the product of
+ * the first 126 primes. */
 static const char weak_modulus[] =
     "CDFF19E625838764AAA523E4AFD5912319F9678BAC15B28F3579458FF644017DC230F4B102E2F82876874A68"
     "98AA1F18EAA2E12689929562B1178C45A770E2EB1F63F036DA36ECC3F98434E5767FB23E3FB17D986D3DE57A"
@@ -73,7 +73,7 @@ static void list_line(const BIGNUM *n, char out[22])
     OPENSSL_free(digits);
 }
 
-/* ---- ROCA ----------------------------------------------------------------------------------------- */
+/* ---- ROCA ------------------------------------------------------------------------------------ */
 
 static void a_modulus_of_the_weak_generator_is_found(void **state)
 {
@@ -106,7 +106,7 @@ static void other_moduli_are_not(void **state)
     BN_free(n);
 }
 
-/* ---- Debian's weak keys --------------------------------------------------------------------------- */
+/* ---- Debian's weak keys ---------------------------------------------------------------------- */
 
 static void a_key_on_the_list_is_found(void **state)
 {
@@ -152,7 +152,7 @@ static void a_list_that_is_none_is_refused(void **state)
     assert_int_equal(list.n, 0);
 }
 
-/* ---- a certificate's key -------------------------------------------------------------------------- */
+/* ---- a certificate's key --------------------------------------------------------------------- */
 
 static void each_fault_of_a_key_has_its_sentence(void **state)
 {
@@ -197,7 +197,7 @@ static void each_fault_of_a_key_has_its_sentence(void **state)
     hf_weak_keys_free(&list);
 }
 
-/* ---- revocation lists ------------------------------------------------------------------------------ */
+/* ---- revocation lists ------------------------------------------------------------------------ */
 
 static X509_CRL *crl_of(const char *issuer, EVP_PKEY *key, X509 *revoked)
 {

@@ -18,7 +18,7 @@ static const char *const sqls[] = {"'; DROP TABLE account; --",
                                    "x' UNION SELECT hash FROM admin_token --"};
 #define N_SQLS (sizeof sqls / sizeof sqls[0])
 
-/* ---- accounts ------------------------------------------------------------------------------------ */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
 static void an_account_is_made_and_found(void **state)
 {
@@ -144,7 +144,7 @@ static void a_list_goes_on_behind_the_last_one(void **state)
     CHECK_OK(hf_account_list(w->tx.db, 0, 1, collect, text, &w->why));
 }
 
-/* ---- CAs ----------------------------------------------------------------------------------------- */
+/* ---- CAs ------------------------------------------------------------------------------------- */
 
 static enum hf_err register_ca(struct fleet_world *w, int64_t account, uint8_t number,
                                enum hf_cert_mode mode)
@@ -238,7 +238,7 @@ static void a_ca_with_certificates_stays(void **state)
     FLEET_REFUSED(w, hf_ca_delete(&w->tx, one, ca.id, 0, &w->why), HF_E_STATE, "Set it INACTIVE");
 }
 
-/* ---- devices ------------------------------------------------------------------------------------- */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 static void a_device_is_made_once_and_grouped(void **state)
 {
@@ -277,7 +277,7 @@ static void a_device_with_a_certificate_stays(void **state)
     assert_int_equal(row.status, HF_CERT_REVOKED);
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void names_are_checked(void **state)
 {

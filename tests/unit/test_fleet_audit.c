@@ -175,7 +175,7 @@ static void a_rewritten_log_does_not_fit_its_seal(void **state)
                   &w->why, "line 3: the seal of entry 2");
 }
 
-/* ---- a copy, as the command line reads it -------------------------------------------------------- */
+/* ---- a copy, as the command line reads it ---------------------------------------------------- */
 
 static enum hf_err feed(struct hf_audit_copy *copy, const char *line, struct hf_why *why)
 {

@@ -4,7 +4,7 @@
 
 #include "common/base/timetext.h"
 
-/* ---- registration -------------------------------------------------------------------------------- */
+/* ---- registration ---------------------------------------------------------------------------- */
 
 static void one_without_a_ca_is_sni_only_and_in_several_accounts(void **state)
 {
@@ -129,7 +129,7 @@ static void wrong_values_are_refused(void **state)
     assert_int_equal(hf_credential_register(&w->tx, &wanted, &row, &w->why), HF_E_STATE);
 }
 
-/* ---- status by hand ------------------------------------------------------------------------------ */
+/* ---- status by hand -------------------------------------------------------------------------- */
 
 /* From every status to every status. */
 static void every_transition_by_hand(void **state)
@@ -196,7 +196,7 @@ static void a_change_of_status_names_the_version_that_it_saw(void **state)
                   HF_E_ARGUMENT, "control characters");
 }
 
-/* ---- transfer ------------------------------------------------------------------------------------ */
+/* ---- transfer -------------------------------------------------------------------------------- */
 
 /* Each act of a transfer from each status. */
 static void every_transition_of_a_transfer(void **state)
@@ -306,7 +306,7 @@ static void only_the_account_that_it_is_offered_to_may_accept(void **state)
                   HF_E_STATE, "has the certificate already");
 }
 
-/* ---- rotation ------------------------------------------------------------------------------------ */
+/* ---- rotation -------------------------------------------------------------------------------- */
 
 static struct hf_credential rotate(struct fleet_world *w, int64_t account, int64_t old_id,
                                    uint32_t number)
@@ -513,7 +513,7 @@ static void revoking_one_revokes_all_that_were_rotated_from_it(void **state)
     assert_int_equal(fleet_get(w, one, offered.id).status, HF_CERT_PENDING_TRANSFER);
 }
 
-/* ---- lists --------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static enum hf_err count(void *ctx, const void *row, struct hf_why *why)
 {

@@ -1,4 +1,5 @@
-/* server/fleet/events: numbers, the ring, gaps, who sees what, and what a failed act leaves (nothing). */
+/* server/fleet/events: numbers, the ring, gaps, who sees what, and what a failed act leaves
+ * (nothing). */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 
@@ -170,7 +171,8 @@ static void texts_are_bounded_together(void **state)
     assert_in_range(strtol(gap + 7, NULL, 10), 1000, 2000);
 }
 
-/* One event too many or too long: nothing is told wrong, and every reader sees that something is missing. */
+/* One event too many or too long: nothing is told wrong, and every reader sees that something is
+ * missing. */
 static void what_does_not_fit_is_a_gap(void **state)
 {
     struct world *w = *state;

@@ -45,7 +45,8 @@ static int setup(void **state)
     return 0;
 }
 
-/* What the check says, with this verdict and these words in it; advice is there unless all is well. */
+/* What the check says, with this verdict and these words in it; advice is there unless all is
+ * well. */
 static const struct hf_statement *says(const char *check, enum hf_verdict verdict, const char *part)
 {
     hf_explain(&facts, &said);

@@ -1,4 +1,5 @@
-/* server/fleet/census and readiness: what devices hold, and by which day all hold a successor of each root. */
+/* server/fleet/census and readiness: what devices hold, and by which day all hold a successor of
+ * each root. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 #include "tests/support/published.h"
@@ -15,7 +16,7 @@
 #define LATER (NOW_S + 400 * HF_DAY_S)
 #define LAST (NOW_S + 4000 * HF_DAY_S)
 
-/* ---- a census --------------------------------------------------------------------------------------- */
+/* ---- a census -------------------------------------------------------------------------------- */
 
 static void add(struct hf_census *census, const char *profile, int64_t version, int64_t devices)
 {
@@ -92,9 +93,10 @@ static void the_last_census_of_each_day_is_kept_for_two_weeks(void **state)
     assert_int_equal(days.n, 0);
 }
 
-/* ---- readiness -------------------------------------------------------------------------------------- */
+/* ---- readiness ------------------------------------------------------------------------------- */
 
-/* Version 1 has a root that ends soon and one that ends later; version 2 has also one that lasts. */
+/* Version 1 has a root that ends soon and one that ends later; version 2 has also one that
+ * lasts. */
 static struct hf_published *two_versions(void)
 {
     struct hf_published *published = published_new(3);

@@ -1,4 +1,5 @@
-/* server/fleet/report and what belongs to it: which reports are taken, what they change, and what is forgotten. */
+/* server/fleet/report and what belongs to it: which reports are taken, what they change, and what
+ * is forgotten. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 
@@ -16,7 +17,7 @@
 #define TWO "22222222222222222222222222222222"
 #define THREE "33333333333333333333333333333333"
 
-/* ---- a device that reports ---------------------------------------------------------------------- */
+/* ---- a device that reports ------------------------------------------------------------------- */
 
 static int64_t account;
 static struct hf_report_sender sender;
@@ -94,7 +95,7 @@ static int64_t number(struct fleet_world *w, const struct hf_sql *sql)
     return n;
 }
 
-/* ---- which are taken ---------------------------------------------------------------------------- */
+/* ---- which are taken ------------------------------------------------------------------------- */
 
 static void a_report_is_taken_once(void **state)
 {
@@ -166,7 +167,7 @@ static void a_device_reports_about_itself_only(void **state)
     FLEET_REFUSED(w, send(w, &r, 1), HF_E_POLICY, "belongs to no device");
 }
 
-/* ---- copies and new installations --------------------------------------------------------------- */
+/* ---- copies and new installations ------------------------------------------------------------ */
 
 static void a_second_installation_without_the_nonce_is_a_conflict(void **state)
 {
@@ -257,7 +258,7 @@ static void two_devices_with_one_state_are_noticed(void **state)
     assert_int_equal(rows_of(w), 2);
 }
 
-/* ---- what they change --------------------------------------------------------------------------- */
+/* ---- what they change ------------------------------------------------------------------------ */
 
 static void a_report_says_what_a_device_uses(void **state)
 {
@@ -473,7 +474,7 @@ static void the_hour_keeps_the_versions_that_most_devices_use(void **state)
     assert_int_equal(number(w, &of_fleet), 2);
 }
 
-/* ---- what is forgotten -------------------------------------------------------------------------- */
+/* ---- what is forgotten ----------------------------------------------------------------------- */
 
 static void old_reports_are_forgotten_and_young_ones_stay(void **state)
 {
@@ -507,7 +508,7 @@ static void unverified_reports_are_capped_and_change_no_device(void **state)
     assert_memory_equal(&before, &after, sizeof before);
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static void new_key(uint8_t key[HF_REPORT_KEY_LEN])
 {
@@ -574,7 +575,7 @@ static void reports_by_key_belong_to_its_device(void **state)
     FLEET_REFUSED(w, send(w, &r, 1), HF_E_POLICY, "registered for no device");
 }
 
-/* ---- lists -------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 struct names {
     char text[4096];

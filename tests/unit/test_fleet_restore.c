@@ -1,4 +1,5 @@
-/* server/fleet: the whole store (fleet.h), what it loads at the start, backup and restore while it runs. */
+/* server/fleet: the whole store (fleet.h), what it loads at the start, backup and restore while it
+ * runs. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 #include "tests/support/test_pki.h"
@@ -93,7 +94,7 @@ static enum hf_err verify_log(struct task *task, struct hf_tx *tx, struct hf_why
     return HF_OK;
 }
 
-/* ---- the fleet of each test ---------------------------------------------------------------------- */
+/* ---- the fleet of each test ------------------------------------------------------------------ */
 
 static struct hf_directory *offered;
 
@@ -152,7 +153,7 @@ static int teardown(void **state)
     return temp_dir_teardown(state);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void a_change_is_in_memory_when_it_is_answered(void **state)
 {

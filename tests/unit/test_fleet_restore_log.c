@@ -1,4 +1,5 @@
-/* server/fleet/restore_redo and restore_log: what entries of a log take away again, and how the log of a backup goes on. */
+/* server/fleet/restore_redo and restore_log: what entries of a log take away again, and how the log
+ * of a backup goes on. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 
@@ -11,7 +12,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
-/* ---- an entry is done again ----------------------------------------------------------------------- */
+/* ---- an entry is done again ------------------------------------------------------------------ */
 
 static struct hf_restored redo_take(struct fleet_world *w, const char *action, int64_t account,
                                     json_t *details)
@@ -220,7 +221,7 @@ static void other_entries_change_nothing(void **state)
     assert_true(before == fleet_fingerprint(w));
 }
 
-/* ---- how a log goes on ------------------------------------------------------------------------------ */
+/* ---- how a log goes on ----------------------------------------------------------------------- */
 
 /* The database as it is, `w`, and a copy of a backup of it from before. */
 struct pair {

@@ -217,7 +217,7 @@ static void wrong_tokens_are_not_made(void **state)
     assert_string_equal(secret, "");
 }
 
-/* ---- admin tokens -------------------------------------------------------------------------------- */
+/* ---- admin tokens ---------------------------------------------------------------------------- */
 
 static void an_admin_token_says_who_it_is(void **state)
 {
@@ -281,7 +281,7 @@ static void roles_have_names(void **state)
     assert_false(hf_admin_role_parse("Admin", &role));
 }
 
-/* ---- idempotency keys ---------------------------------------------------------------------------- */
+/* ---- idempotency keys ------------------------------------------------------------------------ */
 
 static void an_answer_is_given_again_for_a_day(void **state)
 {

@@ -1,4 +1,5 @@
-/* server/fleet: jobs from several loops to the writer and the reader and back; run under ThreadSanitizer. */
+/* server/fleet: jobs from several loops to the writer and the reader and back; run under
+ * ThreadSanitizer. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 
@@ -34,7 +35,7 @@ struct loop {
     uint32_t first;
 };
 
-/* ---- what a job does ----------------------------------------------------------------------------- */
+/* ---- what a job does ------------------------------------------------------------------------- */
 
 static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
 {
@@ -93,7 +94,7 @@ static void done(struct hf_job *job)
         hf_mailbox_close(&loop->mailbox);
 }
 
-/* ---- loops --------------------------------------------------------------------------------------- */
+/* ---- loops ----------------------------------------------------------------------------------- */
 
 static void begin(uv_idle_t *idle)
 {
@@ -174,7 +175,7 @@ static void jobs_of_several_loops_come_home(void **state)
     hf_fleet_close(fleet);
 }
 
-/* ---- the queue ----------------------------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------------------------------- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
@@ -219,7 +220,7 @@ static void a_full_queue_says_so_and_its_jobs_are_done(void **state)
         assert_int_equal(jobs[i].err, is_taken[i] ? HF_OK : HF_E_STATE);
 }
 
-/* ---- a token at the same moment ------------------------------------------------------------------ */
+/* ---- a token at the same moment -------------------------------------------------------------- */
 
 struct enrol {
     struct hf_job job;

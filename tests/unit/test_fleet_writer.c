@@ -19,7 +19,8 @@ struct step {
     unsigned n_runs;
 };
 
-/* What the writer tells: 'p' prepare, 'a' apply, 'c' cancel; and how many effects with the last apply. */
+/* What the writer tells: 'p' prepare, 'a' apply, 'c' cancel; and how many effects with the last
+ * apply. */
 static struct {
     char calls[32];
     size_t n_applied;
@@ -233,7 +234,8 @@ static void a_job_that_checks_first_is_refused_without_a_savepoint(void **state)
     hf_writer_free(&writer);
 }
 
-/* What it has changed would be committed with the others: so nothing is, and each is tried alone. */
+/* What it has changed would be committed with the others: so nothing is, and each is tried
+ * alone. */
 static void a_job_that_checks_first_and_fails_later_leaves_nothing(void **state)
 {
     struct fleet_world *w = *state;

@@ -1,6 +1,6 @@
 /*
- * server/http/feed: answers that go on. The owner of each is a timer on the loop that appends numbers as long as there is
- * room.
+ * server/http/feed: answers that go on. The owner of each is a timer on the loop that appends
+ * numbers as long as there is room.
  */
 #include "tests/support/check.h"
 
@@ -19,7 +19,8 @@ struct world {
     atomic_uint n_open, n_ended, n_lines, n_full; /* n_full: a feed had no room */
 };
 
-/* What the target says: /few appends three lines and ends, /many appends for ever, /late begins later. */
+/* What the target says: /few appends three lines and ends, /many appends for ever, /late begins
+ * later. */
 struct owner {
     struct hf_feed feed; /* first */
     uv_timer_t timer;

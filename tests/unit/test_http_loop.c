@@ -1,6 +1,6 @@
 /*
- * server/http/loop and connection: a loop that does not run is not alive, which is what the watchdog
- * hears; answers that come later; bodies.
+ * server/http/loop and connection: a loop that does not run is not alive, which is what the
+ * watchdog hears; answers that come later; bodies.
  */
 #include "tests/support/check.h"
 
@@ -21,7 +21,7 @@ struct world {
     atomic_uint n_asked; /* of the handler */
 };
 
-/* ---- a server that says what it was asked -------------------------------------------------------- */
+/* ---- a server that says what it was asked ---------------------------------------------------- */
 
 struct late {
     uv_timer_t timer;
@@ -104,7 +104,7 @@ static void end_world(struct world *w)
     free(w);
 }
 
-/* ---- its client ---------------------------------------------------------------------------------- */
+/* ---- its client ------------------------------------------------------------------------------ */
 
 static int ask(const struct world *w, const char *text)
 {
@@ -143,7 +143,7 @@ static void assert_in_order(const char *text, const char *const parts[])
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define LAST(path) "GET " path " HTTP/1.0\r\n\r\n"
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void a_loop_that_runs_is_alive(void **state)
 {
@@ -247,7 +247,8 @@ static void bodies_come_with_their_requests(void **state)
     }
 }
 
-/* One after the other: the last that is offered counts, also if the loop saw none of those before it. */
+/* One after the other: the last that is offered counts, also if the loop saw none of those before
+ * it. */
 static void new_settings_reach_connections_that_are_open(void **state)
 {
     (void)state;

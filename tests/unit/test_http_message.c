@@ -1,5 +1,5 @@
-/* client/port/posix/http_message.c: every answer is fed whole, byte by byte, and in two halves cut at
- * every place; it must not matter. */
+/* client/port/posix/http_message.c: every answer is fed whole, byte by byte, and in two halves cut
+ * at every place; it must not matter. */
 #include "tests/support/check.h"
 
 #include "client/port/posix/http.h"

@@ -314,7 +314,7 @@ static void entity_tags_are_compared_weakly(void **state)
             fail_msg("wrong for: %s", cases[i].list);
 }
 
-/* ---- bodies, where a server takes them ---------------------------------------------------------- */
+/* ---- bodies, where a server takes them ------------------------------------------------------- */
 
 #define POST "POST /report HTTP/1.1\r\nHost: a\r\n"
 

@@ -1,4 +1,5 @@
-/* Enrolment and rotation against a service that misbehaves: what is in use, what is kept, what is removed. */
+/* Enrolment and rotation against a service that misbehaves: what is in use, what is kept, what is
+ * removed. */
 #include "client/port/identity/identity.h"
 
 #include "client/port/identity/request.h"
@@ -108,7 +109,8 @@ static void an_alert_alone_removes_nothing(void **state)
     assert_int_equal(world.service.n_known, n_known); /* no other one was asked for */
 }
 
-/* Such an alert can be forged, and the certificate may be the only one that is accepted tomorrow. */
+/* Such an alert can be forged, and the certificate may be the only one that is accepted
+ * tomorrow. */
 static void an_alert_while_the_old_certificate_is_accepted_removes_nothing(void **state)
 {
     (void)state;

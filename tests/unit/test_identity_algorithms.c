@@ -1,5 +1,5 @@
-/* server/identity/algorithm: every line of the tables of keys and signatures, with real certificates, and what
- * stands just outside of them. */
+/* server/identity/algorithm: every line of the tables of keys and signatures, with real
+ * certificates, and what stands just outside of them. */
 #include "tests/support/check.h"
 
 #include "server/identity/client_cert.h"
@@ -7,7 +7,7 @@
 
 #include <openssl/err.h>
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 struct key_line {
     const char *spec;
@@ -154,7 +154,7 @@ static void a_ca_may_also_have_a_dsa_key(void **state)
     }
 }
 
-/* ---- signatures --------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 struct signature_line {
     const char *key; /* the CA's */

@@ -1,4 +1,5 @@
-/* server/identity/csr: which requests for a certificate are accepted, and that a refused one leaves nothing. */
+/* server/identity/csr: which requests for a certificate are accepted, and that a refused one leaves
+ * nothing. */
 #include "tests/support/check.h"
 
 #include "server/identity/csr.h"
@@ -192,7 +193,7 @@ static void a_request_that_is_too_long_is_not_read(void **state)
     free(bytes);
 }
 
-/* ---- renewal ------------------------------------------------------------------------------------ */
+/* ---- renewal --------------------------------------------------------------------------------- */
 
 static struct hf_buf sign_renewal(EVP_PKEY *key, const char *prefix, const struct hf_csr *csr)
 {

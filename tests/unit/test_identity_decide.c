@@ -1,4 +1,5 @@
-/* server/identity/identity: every row of the identity table, in the handshake, at resumption and at a request. */
+/* server/identity/identity: every row of the identity table, in the handshake, at resumption and at
+ * a request. */
 #include "tests/support/check.h"
 
 #include "server/identity/identity.h"
@@ -16,7 +17,7 @@ struct world {
     struct hf_directory *directory;
 };
 
-/* ---- the world ------------------------------------------------------------------------------------ */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 /* Of the CA, where a test wants another one. */
 struct ca_terms {
@@ -108,7 +109,7 @@ static void register_in(struct world *w, uint32_t account, enum hf_cert_mode mod
     CHECK_OK(hf_registry_set(w->registry, w->described.sha256, &entry, &why));
 }
 
-/* ---- questions ------------------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static struct hf_identity_view view_at(const struct world *w, int64_t now_s)
 {
@@ -120,7 +121,8 @@ static struct hf_identity_question question(struct world *w, uint32_t account, u
     return (struct hf_identity_question){account, tls_version, &w->described, w->cert};
 }
 
-/* What the handshake, a resumption and a request say: the same but for row 3, which only they tell apart. */
+/* What the handshake, a resumption and a request say: the same but for row 3, which only they tell
+ * apart. */
 static struct hf_identity decide(struct world *w, uint32_t account, unsigned tls_version)
 {
     struct hf_identity_view view = view_at(w, OSSL_NOW_S);
@@ -169,7 +171,7 @@ static struct hf_hello hello(struct world *w, const char *sni, bool is_tls13)
     return out;
 }
 
-/* ---- row 1 ---------------------------------------------------------------------------------------- */
+/* ---- row 1 ----------------------------------------------------------------------------------- */
 
 static void row_1_without_sni(void **state)
 {
@@ -213,7 +215,7 @@ static void row_1_name_of_no_account(void **state)
     assert_refused(w, 99, HF_TLS_1_3, 1, HF_ALERT_UNRECOGNIZED_NAME); /* removed meanwhile */
 }
 
-/* ---- row 2 ---------------------------------------------------------------------------------------- */
+/* ---- row 2 ----------------------------------------------------------------------------------- */
 
 static void row_2_without_a_certificate(void **state)
 {
@@ -251,7 +253,7 @@ static void row_2_without_a_certificate(void **state)
     assert_int_equal(found.alert, HF_ALERT_HANDSHAKE_FAILURE);
 }
 
-/* ---- rows 3 and 4 --------------------------------------------------------------------------------- */
+/* ---- rows 3 and 4 ---------------------------------------------------------------------------- */
 
 static void assert_registers(struct world *w, uint32_t account, uint32_t in_account)
 {
@@ -332,7 +334,7 @@ static void row_4_certificate_that_is_not_right(void **state)
     EVP_PKEY_free(weak);
 }
 
-/* ---- row 5 ---------------------------------------------------------------------------------------- */
+/* ---- row 5 ----------------------------------------------------------------------------------- */
 
 static void row_5_mode(void **state)
 {
@@ -349,7 +351,7 @@ static void row_5_mode(void **state)
     assert_refused(w, CLOSED, HF_TLS_1_3, 4, HF_ALERT_UNKNOWN_CA);
 }
 
-/* ---- row 6 ---------------------------------------------------------------------------------------- */
+/* ---- row 6 ----------------------------------------------------------------------------------- */
 
 static void row_6_status(void **state)
 {
@@ -380,7 +382,7 @@ static void row_6_is_about_this_account(void **state)
     assert_admitted(w, BETA, BETA);
 }
 
-/* ---- row 7 ---------------------------------------------------------------------------------------- */
+/* ---- row 7 ----------------------------------------------------------------------------------- */
 
 static void row_7_dates(void **state)
 {
@@ -412,7 +414,7 @@ static void row_7_dates(void **state)
     assert_int_equal(found.alert, HF_ALERT_CERTIFICATE_REVOKED);
 }
 
-/* ---- row 8 ---------------------------------------------------------------------------------------- */
+/* ---- row 8 ----------------------------------------------------------------------------------- */
 
 static void row_8_algorithms(void **state)
 {
@@ -440,7 +442,7 @@ static void row_8_algorithms(void **state)
     EVP_PKEY_free(pss);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static unsigned request(struct world *w, const char *host)
 {

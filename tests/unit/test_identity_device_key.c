@@ -1,4 +1,5 @@
-/* A key that is in no file: client authentication, certificate requests, renewals, and what goes wrong. */
+/* A key that is in no file: client authentication, certificate requests, renewals, and what goes
+ * wrong. */
 #include "client/port/identity/device_key.h"
 #include "client/port/identity/request.h"
 #include "tests/support/check.h"
@@ -68,7 +69,8 @@ static enum hf_err load(const struct scene *s, const struct temp_dir *dir, struc
     return hf_client_auth_load(&source, out, why);
 }
 
-/* 0, or the client's error; `is_both`: the client may speak both versions before it shows the key. */
+/* 0, or the client's error; `is_both`: the client may speak both versions before it shows the
+ * key. */
 static int shake_hands(struct scene *s, struct hf_client_auth *auth,
                        mbedtls_ssl_protocol_version version)
 {

@@ -1,4 +1,5 @@
-/* server/identity/directory: accounts by number, SNI and Host; CAs by the issuer of a certificate. */
+/* server/identity/directory: accounts by number, SNI and Host; CAs by the issuer of a
+ * certificate. */
 #include "tests/support/check.h"
 
 #include "server/identity/directory.h"

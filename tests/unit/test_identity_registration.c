@@ -1,4 +1,5 @@
-/* server/identity/registration and client_cert: what is checked when a CA or a certificate is registered. */
+/* server/identity/registration and client_cert: what is checked when a CA or a certificate is
+ * registered. */
 #include "tests/support/check.h"
 
 #include "common/base/digest.h"
@@ -49,7 +50,7 @@ static void assert_untouched(const struct hf_client_cert *out)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
-/* ---- CAs ---------------------------------------------------------------------------------------- */
+/* ---- CAs ------------------------------------------------------------------------------------- */
 
 static void refuse_ca(const struct ossl_cert *spec, enum hf_err wanted, const char *sentence)
 {
@@ -103,7 +104,7 @@ static void a_ca_is_valid_now_and_signed_itself(void **state)
     EVP_PKEY_free(weak);
 }
 
-/* ---- proof of possession ------------------------------------------------------------------------ */
+/* ---- proof of possession --------------------------------------------------------------------- */
 
 static void assert_proof(struct pki *p, const struct ossl_cert *spec, enum hf_err wanted,
                          const char *sentence)
@@ -156,7 +157,7 @@ static void an_empty_code_proves_nothing(void **state)
                   "not the registration code");
 }
 
-/* ---- client certificates ------------------------------------------------------------------------ */
+/* ---- client certificates --------------------------------------------------------------------- */
 
 static void refuse_cert(X509 *cert, X509 *ca, enum hf_err wanted, const char *sentence)
 {
@@ -227,7 +228,7 @@ static void a_certificate_is_valid_in_its_first_and_last_second(void **state)
     CHECK_REFUSED(hf_client_cert_check_dates(&cert, 201, &why), HF_E_EXPIRED, &why, "expired on");
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void refuse_file(const struct hf_buf *file, enum hf_err wanted, const char *sentence)
 {

@@ -1,4 +1,5 @@
-/* server/identity/registry: what is set is found, in its account, through every growth; and nothing else is. */
+/* server/identity/registry: what is set is found, in its account, through every growth; and nothing
+ * else is. */
 #include "tests/support/check.h"
 
 #include "server/identity/registry.h"

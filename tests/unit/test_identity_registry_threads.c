@@ -1,5 +1,6 @@
-/* server/identity/registry with one writer and several readers, under ThreadSanitizer too: a reader never sees
- * half an entry, never misses one that was there before it looked, and sees a revocation at once. */
+/* server/identity/registry with one writer and several readers, under ThreadSanitizer too: a reader
+ * never sees half an entry, never misses one that was there before it looked, and sees a revocation
+ * at once. */
 #include "tests/support/check.h"
 
 #include "server/identity/registry.h"

@@ -271,7 +271,7 @@ static void signatures_must_have_their_shape(void **state)
     }
 }
 
-/* ---- file info ---------------------------------------------------------------------------------- */
+/* ---- file info ------------------------------------------------------------------------------- */
 
 static struct hf_file_info info_of(const char *text)
 {
@@ -310,7 +310,7 @@ static void length_and_every_known_hash_must_match(void **state)
                   "does not have a hash");
 }
 
-/* ---- paths -------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 static void a_path_that_could_leave_its_folder_is_not_safe(void **state)
 {

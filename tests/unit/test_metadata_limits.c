@@ -217,7 +217,7 @@ static void long_keys_and_signatures_count_for_nothing(void **state)
     hf_buf_free(&file);
 }
 
-/* ---- roles held at once ------------------------------------------------------------------------- */
+/* ---- roles held at once ---------------------------------------------------------------------- */
 
 /* A targets file that delegates to the first `n` roles, all with one key. */
 static void build_delegator(const struct tuf_keys *keys, int n, struct hf_buf *out)

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* ---- the resolver ------------------------------------------------------------------------------- */
+/* ---- the resolver ---------------------------------------------------------------------------- */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
@@ -72,7 +72,7 @@ static int reset(void **state)
     return 0;
 }
 
-/* ---- helpers ------------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static enum hf_err look_up(const char *host, int limit_ms, struct addrinfo **out,
                            struct hf_why *why)
@@ -97,7 +97,7 @@ static void assert_not_answered(int limit_ms)
     assert_null(out);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void an_answer_in_time_is_the_callers(void **state)
 {

@@ -1,5 +1,6 @@
-/* client/port/posix/db.c: file systems without writable shared mappings (JFFS2, 9p, FUSE), where SQLite's
- * write-ahead log cannot have its index. SQLite's own table of system calls lets mmap fail as there. */
+/* client/port/posix/db.c: file systems without writable shared mappings (JFFS2, 9p, FUSE), where
+ * SQLite's write-ahead log cannot have its index. SQLite's own table of system calls lets mmap fail
+ * as there. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tuf_repo.h"

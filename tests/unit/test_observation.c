@@ -1,7 +1,7 @@
 /*
- * client/port/mbedtls/chain_observe.c: which sets of anchors, and which anchors alone, a chain validates
- * under. The chains that AWS IoT really sent, and some of a PKI made here. (Over the wire:
- * tests/cli/test_endpoint_probe.py.)
+ * client/port/mbedtls/chain_observe.c: which sets of anchors, and which anchors alone, a chain
+ * validates under. The chains that AWS IoT really sent, and some of a PKI made here. (Over the
+ * wire: tests/cli/test_endpoint_probe.py.)
  */
 #include "tests/support/check.h"
 
@@ -16,7 +16,7 @@
 
 #define HOST "device.test"
 
-/* ---- sets ------------------------------------------------------------------------------------------ */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 #define ANCHORS_MAX 8
 
@@ -62,7 +62,7 @@ static void judge(const struct hf_chain *chain, const char *host, const struct s
     CHECK_OK(hf_chain_observe(chain, host, views, n_sets, is_valid, out, &why));
 }
 
-/* ---- what AWS IoT sent ------------------------------------------------------------------------------- */
+/* ---- what AWS IoT sent ----------------------------------------------------------------------- */
 
 static void read_data(const char *name, struct hf_buf *out)
 {
@@ -154,7 +154,7 @@ static void the_anchors_of_aws_are_told_apart(void **state)
     set_free(&sets[1]);
 }
 
-/* ---- a PKI of our own ----------------------------------------------------------------------------------- */
+/* ---- a PKI of our own ------------------------------------------------------------------------ */
 
 struct world {
     struct pki_key root_key, leaf_key;

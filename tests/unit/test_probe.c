@@ -60,7 +60,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- the server's side, on a thread of its own --------------------------------------------------- */
+/* ---- the server's side, on a thread of its own ----------------------------------------------- */
 
 struct server {
     struct tls_server tls;

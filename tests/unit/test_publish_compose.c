@@ -81,7 +81,7 @@ static void targets_are_added_and_removed(void **state)
                        "\"length\":3}}");
 }
 
-/* ---- root, composed, signed, and read again by the code that devices run ----------------------- */
+/* ---- root, composed, signed, and read again by the code that devices run --------------------- */
 
 static struct hf_root_plan plan_of(size_t n_root_keys, int64_t root_threshold)
 {

@@ -1,5 +1,5 @@
-/* server/repository/drafts/draft.c, draft_check.c, draft_signatures.c, draft_diff.c: drafts, as a key
- * holder's machine reads them from an untrusted carrier. */
+/* server/repository/drafts/draft.c, draft_check.c, draft_signatures.c, draft_diff.c: drafts, as a
+ * key holder's machine reads them from an untrusted carrier. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
 
@@ -110,7 +110,7 @@ static void check_shows(const char *part)
     free(text);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void a_draft_written_and_read_again_is_the_same(void **state)
 {
@@ -282,7 +282,7 @@ static void what_is_refused_leaves_the_draft_as_it_was(void **state)
     json_decref(before);
 }
 
-/* ---- who has signed --------------------------------------------------------------------------- */
+/* ---- who has signed -------------------------------------------------------------------------- */
 
 static struct hf_eligibility say_of(const struct hf_signature_status *status,
                                     const struct tuf_key *key)
@@ -340,7 +340,7 @@ static void a_signature_of_a_role_that_has_no_say_is_refused(void **state)
                   "a root key of neither root");
 }
 
-/* ---- showing ---------------------------------------------------------------------------------- */
+/* ---- showing --------------------------------------------------------------------------------- */
 
 static void keys_that_come_and_go_are_shown(void **state)
 {

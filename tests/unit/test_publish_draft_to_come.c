@@ -1,5 +1,6 @@
-/* server/repository/drafts/draft.c, draft_check.c, draft_signatures.c: drafts of targets under a root that is not
- * published yet, as a key holder's machine reads them from an untrusted carrier. */
+/* server/repository/drafts/draft.c, draft_check.c, draft_signatures.c: drafts of targets under a
+ * root that is not published yet, as a key holder's machine reads them from an untrusted
+ * carrier. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
 
@@ -94,7 +95,7 @@ static void sign_with(const struct tuf_keys *keys)
     json_decref(envelope);
 }
 
-/* ---- what it is ------------------------------------------------------------------------------- */
+/* ---- what it is ------------------------------------------------------------------------------ */
 
 static void the_root_in_force_is_the_last_of_those_before(void **state)
 {
@@ -120,7 +121,7 @@ static void an_ordinary_draft_has_none_to_come(void **state)
     hf_draft_free(&draft);
 }
 
-/* ---- who must sign, and who may --------------------------------------------------------------- */
+/* ---- who must sign, and who may -------------------------------------------------------------- */
 
 static void the_keys_of_the_root_in_force_are_counted_apart(void **state)
 {
@@ -152,7 +153,7 @@ static void nothing_waits_for_the_keys_of_the_root_in_force(void **state)
     hf_draft_free(&draft);
 }
 
-/* ---- what is refused -------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void a_root_that_the_one_before_did_not_sign_is_refused(void **state)
 {

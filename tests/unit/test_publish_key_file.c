@@ -204,7 +204,7 @@ static void what_is_no_key_file_is_refused(void **state)
     CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "\"format\"");
 }
 
-/* ---- references to tokens ----------------------------------------------------------------------- */
+/* ---- references to tokens -------------------------------------------------------------------- */
 
 #define ED25519                                                                                    \
     "{\"keytype\":\"ed25519\",\"scheme\":\"ed25519\",\"keyval\":{\"public\":"                      \

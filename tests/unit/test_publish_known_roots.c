@@ -1,4 +1,5 @@
-/* server/repository/certs/known_roots.c and select.c: who is known, when distrusted, and whom a text means. */
+/* server/repository/certs/known_roots.c and select.c: who is known, when distrusted, and whom a
+ * text means. */
 #include "tests/support/check.h"
 
 #include "common/base/digest.h"

@@ -33,8 +33,8 @@ static void add(const char *path, json_t *custom)
     tuf_repo_add_target(&w.publisher, path, hf_buf_bytes(&w.pem), custom);
 }
 
-/* What makes a repository visible is written by hf_file_replace_alone, because some tests write what
- * hf_repo_write would refuse. */
+/* What makes a repository visible is written by hf_file_replace_alone, because some tests write
+ * what hf_repo_write would refuse. */
 static bool is_visible(const char *path)
 {
     return strcmp(path, HF_TIMESTAMP_FILE) == 0 || strstr(path, ".root.json") != NULL;
@@ -101,7 +101,7 @@ static void check_refused(int64_t now_s, enum hf_err wanted, const char *part)
     CHECK_REFUSED(hf_repo_verify(&w.repo, now_s, &why), wanted, &why, part);
 }
 
-/* ---- what verifies ------------------------------------------------------------------------------ */
+/* ---- what verifies --------------------------------------------------------------------------- */
 
 static void a_whole_repository_verifies(void **state)
 {
@@ -147,7 +147,7 @@ static void the_newest_of_each_set_is_marked(void **state)
     hf_trusted_set_free(&set);
 }
 
-/* ---- what does not ------------------------------------------------------------------------------ */
+/* ---- what does not --------------------------------------------------------------------------- */
 
 static void a_repository_that_is_not_there_is_refused(void **state)
 {
@@ -245,7 +245,7 @@ static void metadata_of_another_repository_is_refused(void **state)
     check_refused(NOW_S, HF_E_SIGNATURE, "timestamp");
 }
 
-/* ---- signed, but not published ------------------------------------------------------------------- */
+/* ---- signed, but not published --------------------------------------------------------------- */
 
 static enum hf_err find_pending(int64_t *version, struct hf_why *why)
 {

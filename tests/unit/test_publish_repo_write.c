@@ -1,5 +1,5 @@
-/* server/repository/repo_write.c: readers see a complete repository at any moment, old or new, also after a
- * power cut. */
+/* server/repository/repo_write.c: readers see a complete repository at any moment, old or new, also
+ * after a power cut. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -20,7 +20,7 @@
 
 #define NOW_S INT64_C(1793318400) /* 2026-10-30T00:00:00Z */
 
-/* ---- the renames of the code under test come by here -------------------------------------------- */
+/* ---- the renames of the code under test come by here ----------------------------------------- */
 
 static struct {
     void (*after)(void); /* called after each rename, if set */
@@ -44,7 +44,7 @@ int renameat(int old_dir, const char *old_path, int new_dir, const char *new_pat
     return result;
 }
 
-/* ---- a repository of two versions --------------------------------------------------------------- */
+/* ---- a repository of two versions ------------------------------------------------------------ */
 
 struct world {
     struct temp_dir *dir;
@@ -126,7 +126,7 @@ static int64_t version_on_disk(void)
     return version;
 }
 
-/* ---- tests -------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static int looks;
 static int64_t last_seen;

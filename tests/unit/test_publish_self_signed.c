@@ -1,4 +1,5 @@
-/* server/repository/certs/self_signed.c: a root's own signature is verified once in a run, and never less. */
+/* server/repository/certs/self_signed.c: a root's own signature is verified once in a run, and
+ * never less. */
 #include "tests/support/check.h"
 
 #include "common/bundle/pem.h"
@@ -92,8 +93,8 @@ static void another_certificate_of_the_same_name_and_key_is_asked(void **state)
     hf_buf_free(&pem);
 }
 
-/* As a cross-signed certificate it need not be signed by its own key; that proves nothing of it as an
- * anchor. */
+/* As a cross-signed certificate it need not be signed by its own key; that proves nothing of it as
+ * an anchor. */
 static void what_is_no_anchor_is_not_noted(void **state)
 {
     struct world *w = *state;

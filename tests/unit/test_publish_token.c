@@ -65,7 +65,7 @@ static void signs(struct hf_tokens **tokens, const char *uri, const json_t *json
     hf_token_key_free(key);
 }
 
-/* ---- made and used ------------------------------------------------------------------------------ */
+/* ---- made and used --------------------------------------------------------------------------- */
 
 static void a_new_key_is_found_without_a_pin_and_signs(void **state)
 {
@@ -157,7 +157,7 @@ static void an_id_may_be_chosen_and_joins_two_halves_only(void **state)
     hf_tokens_free(tokens);
 }
 
-/* ---- found -------------------------------------------------------------------------------------- */
+/* ---- found ----------------------------------------------------------------------------------- */
 
 static void a_list_has_what_the_uri_leaves_open(void **state)
 {
@@ -251,7 +251,7 @@ static void two_tokens_of_one_label_are_told_apart(void **state)
     hf_tokens_free(tokens);
 }
 
-/* ---- modules and PINs --------------------------------------------------------------------------- */
+/* ---- modules and PINs ------------------------------------------------------------------------ */
 
 static void a_wrong_pin_opens_nothing(void **state)
 {

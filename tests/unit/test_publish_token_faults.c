@@ -74,7 +74,7 @@ static enum hf_err sign(const struct temp_dir *dir, const char *faults, struct h
     return sign_bytes(dir, faults, fake_token_uri(dir, KEY), 100, why);
 }
 
-/* ---- PINs --------------------------------------------------------------------------------------- */
+/* ---- PINs ------------------------------------------------------------------------------------ */
 
 static void without_faults_it_signs(void **state)
 {
@@ -143,7 +143,7 @@ static void a_key_that_asks_each_time_is_told_each_time(void **state)
     assert_string_equal(fake_token_log(*state), "login\nlogin-again\nsign\n");
 }
 
-/* ---- what a token shows ------------------------------------------------------------------------- */
+/* ---- what a token shows ---------------------------------------------------------------------- */
 
 static void a_point_is_read_bare_and_wrapped_only(void **state)
 {
@@ -243,7 +243,7 @@ static void a_module_that_ignores_what_it_is_asked_is_not_believed(void **state)
                   HF_E_NOT_FOUND, &why, "has no key");
 }
 
-/* ---- which key ---------------------------------------------------------------------------------- */
+/* ---- which key ------------------------------------------------------------------------------- */
 
 static void two_keys_of_one_label_are_told_apart(void **state)
 {
@@ -296,7 +296,7 @@ static void a_key_that_is_known_goes_before_one_that_may_be(void **state)
     CHECK_OK(sign(*state, "twin lone-twin twin-first", &why));
 }
 
-/* ---- signatures --------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static void a_message_too_long_leads_to_ecdsa(void **state)
 {
@@ -317,7 +317,7 @@ static void a_token_that_was_taken_out_is_said(void **state)
     CHECK_REFUSED(sign(*state, "no-start", &why), HF_E_KEY, &why, "does not start");
 }
 
-/* ---- new keys ----------------------------------------------------------------------------------- */
+/* ---- new keys -------------------------------------------------------------------------------- */
 
 static enum hf_err generate(const struct temp_dir *dir, const char *faults,
                             enum hf_token_key_type type, struct hf_token_public *out,

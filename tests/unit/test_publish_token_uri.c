@@ -1,4 +1,5 @@
-/* server/repository/tokens/token_uri.c and token_point.c: what a person writes and what a token shows. */
+/* server/repository/tokens/token_uri.c and token_point.c: what a person writes and what a token
+ * shows. */
 #include "tests/support/check.h"
 
 #include "common/tuf/key.h"
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- URIs --------------------------------------------------------------------------------------- */
+/* ---- URIs ------------------------------------------------------------------------------------ */
 
 static void what_begins_as_one_is_one(void **state)
 {
@@ -152,7 +153,7 @@ static void a_written_uri_names_the_same_key_again(void **state)
     hf_token_uri_free(&again);
 }
 
-/* ---- points ------------------------------------------------------------------------------------- */
+/* ---- points ---------------------------------------------------------------------------------- */
 
 struct point {
     enum hf_token_key_type type;

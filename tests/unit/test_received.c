@@ -1,5 +1,5 @@
-/* client/port/mbedtls/received.c: names that are the same by RFC 5280, 7.1, and not byte by byte, in handshakes.
- * Mbed TLS alone would find no issuer. */
+/* client/port/mbedtls/received.c: names that are the same by RFC 5280, 7.1, and not byte by byte,
+ * in handshakes. Mbed TLS alone would find no issuer. */
 #include "tests/support/check.h"
 
 #include "tests/support/test_pki.h"
@@ -46,7 +46,8 @@ static const struct spelling {
     {"O=Example Corp", "O=Example Corp,CN=CA", false},
 };
 
-/* leaf <- middle <- root. With `is_direct` the root has issued the leaf, and the middle is there for nothing. */
+/* leaf <- middle <- root. With `is_direct` the root has issued the leaf, and the middle is there
+ * for nothing. */
 static enum x509_answer ask(struct keys *keys, const struct spelling *middle,
                             const struct spelling *root, bool is_direct,
                             const mbedtls_ssl_protocol_version *version)

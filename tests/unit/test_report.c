@@ -1,4 +1,5 @@
-/* common/report/report: what is written is read again; what a device may send, and what it may not. */
+/* common/report/report: what is written is read again; what a device may send, and what it may
+ * not. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"

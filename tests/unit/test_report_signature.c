@@ -1,6 +1,7 @@
 /*
- * common/report/signature: what is signed verifies, and nothing else does. That the signature base is the
- * one of RFC 9421 is shown by tests/cli/test_report_signature.py with an implementation of its own.
+ * common/report/signature: what is signed verifies, and nothing else does. That the signature base
+ * is the one of RFC 9421 is shown by tests/cli/test_report_signature.py with an implementation of
+ * its own.
  */
 #include "tests/support/check.h"
 

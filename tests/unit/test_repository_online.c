@@ -1,5 +1,5 @@
-/* server/repository/online.c as a daemon calls it: with keys that it holds, and with targets that were signed
- * in a copy of the repository. The commands that call it are tested in tests/cli. */
+/* server/repository/online.c as a daemon calls it: with keys that it holds, and with targets that
+ * were signed in a copy of the repository. The commands that call it are tested in tests/cli. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -228,7 +228,7 @@ static void a_changed_file_in_a_copy_is_refused(void **state)
     assert_false(temp_exists(temp_path(w.dir, "repo/metadata/2.snapshot.json")));
 }
 
-/* ---- rollouts ------------------------------------------------------------------------------------ */
+/* ---- rollouts -------------------------------------------------------------------------------- */
 
 /* Version 2 has a plan, rollout-s is delegated; its key is at hand. */
 static void begin_rollout(void)

@@ -162,7 +162,7 @@ static void approvals_want_people_who_can_give_them(void **state)
 #undef KEY
 }
 
-/* ---- where a device stands ------------------------------------------------------------------------ */
+/* ---- where a device stands ------------------------------------------------------------------- */
 
 static void positions_are_spread_and_differ_by_bundle(void **state)
 {
@@ -190,8 +190,8 @@ static void positions_are_spread_and_differ_by_bundle(void **state)
     assert_true(same < 10);
 }
 
-/* The formula, so that other programs can compute it: SHA-256("holdfast rollout" || 32 zeros || "pump-17")
- * by sha256sum, its first 64 bits times 10^6 over 2^64. */
+/* The formula, so that other programs can compute it: SHA-256("holdfast rollout" || 32 zeros ||
+ * "pump-17") by sha256sum, its first 64 bits times 10^6 over 2^64. */
 static void a_position_is_what_the_formula_says(void **state)
 {
     const uint8_t zeros[HF_SHA256_LEN] = {0};
@@ -200,7 +200,7 @@ static void a_position_is_what_the_formula_says(void **state)
     assert_int_equal(hf_rollout_position(zeros, "pump-17"), 844904);
 }
 
-/* ---- the decision -------------------------------------------------------------------------------- */
+/* ---- the decision ---------------------------------------------------------------------------- */
 
 struct scene {
     struct hf_rollout_plan plan;
@@ -346,7 +346,7 @@ static void why_it_waits_is_said(void **state)
 #undef SAYS
 }
 
-/* ---- the document -------------------------------------------------------------------------------- */
+/* ---- the document ---------------------------------------------------------------------------- */
 
 static void check_document_refused(const char *text, enum hf_err wanted, const char *part)
 {

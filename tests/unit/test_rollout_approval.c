@@ -1,4 +1,5 @@
-/* server/repository/rollout_approval: approvals as JSON. What they are worth is in test_rollout_rules.c. */
+/* server/repository/rollout_approval: approvals as JSON. What they are worth is in
+ * test_rollout_rules.c. */
 #include "tests/support/check.h"
 
 #include "server/repository/rollout_approval.h"

@@ -12,7 +12,8 @@ static struct hf_rollout_plan plan;
 static struct hf_rollout_activation now;
 static struct hf_rollout_situation at;
 
-/* Three stages of a day, an hour and none. The first one was opened at the start, has baked, and all is well. */
+/* Three stages of a day, an hour and none. The first one was opened at the start, has baked, and
+ * all is well. */
 static int setup(void **state)
 {
     (void)state;
@@ -75,7 +76,7 @@ static void check_says(const char *sentence)
     assert_string_equal(text, sentence);
 }
 
-/* ---- the first stage ------------------------------------------------------------------------------- */
+/* ---- the first stage ------------------------------------------------------------------------- */
 
 static void the_first_stage_opens_at_not_before(void **state)
 {
@@ -97,7 +98,7 @@ static void a_superseded_bundle_is_never_opened(void **state)
     (void)check_waits(HF_WAIT_SUPERSEDED, 0);
 }
 
-/* ---- counting -------------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 static void nothing_is_due_before_all_devices_were_read(void **state)
 {
@@ -123,7 +124,7 @@ static void missed_changes_may_pause_but_open_nothing(void **state)
     (void)check_waits(HF_WAIT_COUNTING, 0);
 }
 
-/* ---- going on -------------------------------------------------------------------------------------- */
+/* ---- going on -------------------------------------------------------------------------------- */
 
 static void the_next_stage_waits_for_the_bake_time_and_the_calendar(void **state)
 {
@@ -293,7 +294,7 @@ static void approvals_replace_no_result(void **state)
     check_due(HF_DUE_PAUSE, 0);
 }
 
-/* ---- stopping -------------------------------------------------------------------------------------- */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 static void more_failures_than_the_plan_allows_pause_it(void **state)
 {
@@ -448,7 +449,7 @@ static void a_complete_rollout_pauses_until_all_devices_have_to_take_it(void **s
     assert_true(hf_rollout_engine_is_over(&plan, &now, false, MANDATORY_S));
 }
 
-/* ---- stalled --------------------------------------------------------------------------------------- */
+/* ---- stalled --------------------------------------------------------------------------------- */
 
 static void check_stalls_at(int64_t stalled_s)
 {

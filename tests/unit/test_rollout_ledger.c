@@ -31,7 +31,8 @@ static void make_ledger(void)
     CHECK_OK(hf_rollout_ledger_new(&subject, &ledger, NULL));
 }
 
-/* The laboratory is stage 0, half of the others stage 1. All devices are read, and there is one that counts. */
+/* The laboratory is stage 0, half of the others stage 1. All devices are read, and there is one
+ * that counts. */
 static int setup(void **state)
 {
     (void)state;
@@ -127,7 +128,7 @@ static void check_result(enum hf_rollout_result result)
     assert_string_equal(hf_rollout_result_name(entry.result), hf_rollout_result_name(result));
 }
 
-/* ---- who counts ------------------------------------------------------------------------------------ */
+/* ---- who counts ------------------------------------------------------------------------------ */
 
 static void a_device_counts_if_it_was_there_before_the_bundle(void **state)
 {
@@ -206,7 +207,7 @@ static void its_stage_follows_from_the_registry(void **state)
     assert_false(is_listed(2, SEEN_S, &entry));
 }
 
-/* ---- with which result ------------------------------------------------------------------------------ */
+/* ---- with which result ----------------------------------------------------------------------- */
 
 static void a_device_counts_by_its_last_result(void **state)
 {
@@ -271,7 +272,7 @@ static void a_rollback_outlasts_the_daily_report(void **state)
     check_result(HF_RESULT_FAILED);
 }
 
-/* ---- silence --------------------------------------------------------------------------------------- */
+/* ---- silence --------------------------------------------------------------------------------- */
 
 static void silence_is_a_matter_of_time_alone(void **state)
 {
@@ -380,7 +381,7 @@ static void silence_is_seen_soon_in_any_plan(void **state)
     }
 }
 
-/* ---- scans ----------------------------------------------------------------------------------------- */
+/* ---- scans ----------------------------------------------------------------------------------- */
 
 static void only_a_whole_scan_counts_all(void **state)
 {
@@ -427,7 +428,7 @@ static void what_a_scan_does_not_find_is_removed(void **state)
     check_tally(SEEN_S, 0, 0, 0, 1000, 0);
 }
 
-/* ---- lists ----------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static void devices_are_listed_by_result_in_pages(void **state)
 {
@@ -452,7 +453,7 @@ static void devices_are_listed_by_result_in_pages(void **state)
     assert_int_equal(hf_rollout_ledger_list(ledger, HF_RESULT_FAILED, 0, 0, SEEN_S, page, 0), 0);
 }
 
-/* ---- memory and speed ------------------------------------------------------------------------------ */
+/* ---- memory and speed ------------------------------------------------------------------------ */
 
 static void a_device_takes_five_bytes_at_most(void **state)
 {

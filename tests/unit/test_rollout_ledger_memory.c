@@ -1,4 +1,5 @@
-/* Memory runs out in server/rollout/ledger.c: nothing changes, but it says that it has missed something. */
+/* Memory runs out in server/rollout/ledger.c: nothing changes, but it says that it has missed
+ * something. */
 #include "tests/support/check.h"
 
 #include "server/rollout/ledger.h"

@@ -180,7 +180,8 @@ static void approvals_are_of_this_very_step(void **state)
     given[1] = given[0];
     request.n_approvals = 2;
     CHECK_REFUSED(hf_rollout_rules_check(&at, &request, &why), HF_E_SIGNATURE, &why, "1 found");
-    /* A step of another bundle of the set, or the role signed again in time: it is this step still. */
+    /* A step of another bundle of the set, or the role signed again in time: it is this step
+     * still. */
     plan.approvals = 1;
     at.version = request.from = 8;
     CHECK_OK(hf_rollout_rules_check(&at, &request, NULL));

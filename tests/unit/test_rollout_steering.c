@@ -1,4 +1,5 @@
-/* server/rollout/steering: looks at rollouts with a real database, and the signer as the test wants it. */
+/* server/rollout/steering: looks at rollouts with a real database, and the signer as the test wants
+ * it. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 #include "tests/support/published.h"
@@ -17,7 +18,7 @@
 #define DAY INT64_C(86400)
 #define DEVICES 10
 
-/* ---- the world around it ------------------------------------------------------------------------------- */
+/* ---- the world around it --------------------------------------------------------------------- */
 
 static struct {
     struct fleet_world *w;
@@ -168,7 +169,8 @@ static void tell_changes(void)
     hf_effects_clear(&t.w->effects);
 }
 
-/* Ten devices, of which the first five are in the group lab, with certificates; all use version 1. */
+/* Ten devices, of which the first five are in the group lab, with certificates; all use version
+ * 1. */
 static int setup(void **state)
 {
     struct hf_why why = {0};
@@ -253,7 +255,7 @@ static struct hf_rollout_view view(void)
     return out;
 }
 
-/* ---- the way of a rollout ------------------------------------------------------------------------------ */
+/* ---- the way of a rollout -------------------------------------------------------------------- */
 
 static void a_rollout_goes_through_its_stages(void **state)
 {
@@ -409,7 +411,7 @@ static void a_rollout_that_is_not_steered_says_so(void **state)
     assert_string_equal(view_of("amazon", "p99").wait, "paused");
 }
 
-/* ---- an answer that does not come, or is no ------------------------------------------------------------- */
+/* ---- an answer that does not come, or is no -------------------------------------------------- */
 
 static void without_an_answer_the_repository_says_what_became_of_it(void **state)
 {
@@ -712,7 +714,7 @@ static void an_old_copy_of_the_database_only_stops_a_rollout(void **state)
     assert_asked(1, 0, "paused");
 }
 
-/* ---- devices ------------------------------------------------------------------------------------------- */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 static void nothing_opens_before_all_devices_are_counted(void **state)
 {
@@ -850,7 +852,7 @@ static void devices_that_are_shut_out_or_deleted_do_not_count(void **state)
     assert_int_equal(t.n_asked, 1);
 }
 
-/* ---- approvals ----------------------------------------------------------------------------------------- */
+/* ---- approvals ------------------------------------------------------------------------------- */
 
 static void approve(const struct hf_rollout_row *row, int64_t since_s, const char *who)
 {

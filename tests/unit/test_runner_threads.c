@@ -1,5 +1,5 @@
-/* client/port/posix/runner: the loop in a thread of its own, poked and stopped from others. The server is
- * not there: every check ends at once, and none of that matters here. */
+/* client/port/posix/runner: the loop in a thread of its own, poked and stopped from others. The
+ * server is not there: every check ends at once, and none of that matters here. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tuf_repo.h"
@@ -23,7 +23,7 @@ struct world {
     bool stops_when_it_begins;
 };
 
-/* ---- helpers ------------------------------------------------------------------------------------------ */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static void waits(void *ctx, const struct hf_next_check *next)
 {
@@ -115,7 +115,7 @@ static void wait_until(atomic_uint *count, unsigned wanted)
         (void)nanosleep(&pause, NULL);
 }
 
-/* ---- tests -------------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void no_poke_is_lost_and_a_stop_ends_it(void **state)
 {
@@ -233,7 +233,8 @@ static void a_signal_handler_may_poke(void **state)
     for (unsigned n = 1; n <= 20; n++) {
         assert_int_equal(pthread_kill(loop, SIGUSR1), 0); /* the very thread that waits or checks */
 #ifdef __SANITIZE_THREAD__
-        /* ThreadSanitizer may keep a signal until the thread calls something once more, or a signal finds it waiting. */
+        /* ThreadSanitizer may keep a signal until the thread calls something once more, or a signal
+         * finds it waiting. */
         for (unsigned ms = 0; atomic_load(&w.n_ended) < n; ms++) {
             (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
             if (ms % 1000 == 999)

@@ -49,7 +49,7 @@ static void check_refused(const char *path, const char *who, const char *remedy)
         fail_msg("the sentence lacks the file or \"%s\": %s", remedy, why.text);
 }
 
-/* ---- modes -------------------------------------------------------------------------------------- */
+/* ---- modes ----------------------------------------------------------------------------------- */
 
 static void a_file_of_its_owner_alone_is_read(void **state)
 {
@@ -86,7 +86,7 @@ static void a_pipe_is_not_judged(void **state)
     close(writer);
 }
 
-/* ---- ACLs --------------------------------------------------------------------------------------- */
+/* ---- ACLs ------------------------------------------------------------------------------------ */
 
 struct entry {
     uint16_t tag, rights;
@@ -172,7 +172,7 @@ static void chmod_600_ends_what_an_acl_grants(void **state)
     check_accepted(path);
 }
 
-/* ---- as a service's user -------------------------------------------------------------------------- */
+/* ---- as a service's user --------------------------------------------------------------------- */
 
 static void only_root_can_become_another_user(void)
 {
@@ -247,7 +247,7 @@ static void a_secret_of_root_for_the_group_of_the_service_is_given_to_the_servic
     assert_int_equal(judge_as(SERVICE, path, ""), 0);
 }
 
-/* ---- places for secrets --------------------------------------------------------------------------- */
+/* ---- places for secrets ---------------------------------------------------------------------- */
 
 static void in_the_credentials_folder_a_group_may_read(void **state)
 {

@@ -1,4 +1,5 @@
-/* server/serve/repository_check, newest: what devices would refuse after what they saw, and what a restart remembers. */
+/* server/serve/repository_check, newest: what devices would refuse after what they saw, and what a
+ * restart remembers. */
 #include "tests/support/check.h"
 
 #include "server/serve/repository_check.h"
@@ -117,7 +118,8 @@ static void nothing_goes_back(void **state)
     serve(f);
 }
 
-/* Restored from a backup and signed again: devices that have the first do not look at the second. */
+/* Restored from a backup and signed again: devices that have the first do not look at the
+ * second. */
 static void a_second_timestamp_of_one_version_is_refused(void **state)
 {
     struct fixture *f = *state;

@@ -1,4 +1,5 @@
-/* server/serve/route and edition: which name gets which answer, how long it may be kept, /healthz. */
+/* server/serve/route and edition: which name gets which answer, how long it may be kept,
+ * /healthz. */
 #include "tests/support/check.h"
 
 #include "server/serve/route.h"

@@ -40,7 +40,8 @@ static enum hf_err sign(const struct hf_quota *quotas, size_t n)
     return hf_quota_commit(&w.state, HF_OK, &note, &w.why);
 }
 
-/* As `issue` counts it: two a day for a CA, three for the signer, for a device that has no limit of its own. */
+/* As `issue` counts it: two a day for a CA, three for the signer, for a device that has no limit of
+ * its own. */
 static enum hf_err issue(const char *ca)
 {
     const struct hf_quota quotas[] = {{HF_QUOTA_CA, ca, 2}, {HF_QUOTA_SIGNER, "", 3}};
@@ -154,7 +155,7 @@ static void a_renewal_an_hour_a_device(void **state)
     CHECK_OK(renew("pumps/1"));
 }
 
-/* ---- clocks ------------------------------------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 static void a_clock_put_ahead_or_back_while_the_machine_runs_changes_nothing(void **state)
 {
@@ -189,7 +190,8 @@ static void a_quota_that_was_begun_far_ahead_opens_after_a_day(void **state)
     use_up();
 }
 
-/* Each restart of the machine with a clock put ahead gives one day's quota, however far it is put. */
+/* Each restart of the machine with a clock put ahead gives one day's quota, however far it is
+ * put. */
 static void a_restart_gives_at_most_a_day(void **state)
 {
     (void)state;
@@ -202,7 +204,8 @@ static void a_restart_gives_at_most_a_day(void **state)
     CHECK_REFUSED(issue("one"), HF_E_LIMIT, &w.why, "is used up");
 }
 
-/* Such a machine has no clock that runs without power; it comes up at the same time of day again and again. */
+/* Such a machine has no clock that runs without power; it comes up at the same time of day again
+ * and again. */
 static void a_machine_that_restarts_often_gets_on(void **state)
 {
     char boot[HF_BOOT_ID_MAX + 1];

@@ -16,7 +16,7 @@
 static const char content_a[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 static const char content_b[] = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n";
 
-/* ---- helpers ----------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static struct hf_sqlite_store *open_at(const char *path, bool create)
 {
@@ -140,7 +140,7 @@ static void assert_link(void **state, const char *link, int64_t version, const c
     assert_string_equal(target, strrchr(file_of(state, version, pem, ".pem"), '/') + 1);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void a_new_store_is_empty_and_for_its_owner_only(void **state)
 {
@@ -181,7 +181,7 @@ static void a_folder_that_was_never_initialised_is_not_found(void **state)
     assert_int_equal(temp_count(dir->path), 0);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void metadata_is_kept_byte_for_byte_newest_only(void **state)
 {
@@ -270,7 +270,7 @@ static void the_journal_keeps_the_newest_thousand_lines(void **state)
     hf_sqlite_store_close(store);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------ */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 static void what_is_aborted_never_was(void **state)
 {
@@ -337,7 +337,7 @@ static void a_database_in_use_by_another_is_called_busy(void **state)
     hf_sqlite_store_close(one);
 }
 
-/* ---- bundles ----------------------------------------------------------------------------------- */
+/* ---- bundles --------------------------------------------------------------------------------- */
 
 static void a_staged_bundle_is_durable_but_inert(void **state)
 {
@@ -418,7 +418,7 @@ static void two_versions_of_one_content_are_told_apart_without_the_database(void
     hf_sqlite_store_close(store);
 }
 
-/* ---- power cuts -------------------------------------------------------------------------------- */
+/* ---- power cuts ------------------------------------------------------------------------------ */
 
 /* What is in the files at this instant, as a cut would leave it, opened as after a reboot. */
 static int64_t active_after_cut(void **state)
@@ -555,7 +555,7 @@ static void whoever_holds_the_lock_puts_right_and_others_leave_it(void **state)
     hf_sqlite_store_close(store);
 }
 
-/* ---- a database that cannot be used --------------------------------------------------------------- */
+/* ---- a database that cannot be used ---------------------------------------------------------- */
 
 static void fill_and_close(void **state)
 {
@@ -720,7 +720,7 @@ static void a_row_is_not_mended_from_the_file_of_another_version(void **state)
     hf_sqlite_store_close(store);
 }
 
-/* ---- disks --------------------------------------------------------------------------------------- */
+/* ---- disks ----------------------------------------------------------------------------------- */
 
 static void a_read_only_folder_is_read_and_not_written(void **state)
 {

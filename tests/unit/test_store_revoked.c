@@ -1,5 +1,5 @@
-/* client/port/posix/store_bundles, db_check: the list of revoked keys outlives rot, its database, and
- * its own row. */
+/* client/port/posix/store_bundles, db_check: the list of revoked keys outlives rot, its database,
+ * and its own row. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 

@@ -1,5 +1,5 @@
-/* client/port/posix/sqlite_store: root metadata that rotted comes back from the database's copy, and
- * nothing else is taken from there. */
+/* client/port/posix/sqlite_store: root metadata that rotted comes back from the database's copy,
+ * and nothing else is taken from there. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tuf_repo.h"
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* ---- helpers ----------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 static struct tuf_repo repo;
 
@@ -117,7 +117,7 @@ static void assert_value(struct hf_sqlite_store *store, const char *name, const 
     hf_buf_free(&value);
 }
 
-/* ---- what is damage ------------------------------------------------------------------------------ */
+/* ---- what is damage -------------------------------------------------------------------------- */
 
 static void whole_root_metadata_is_left_alone(void **state)
 {
@@ -161,7 +161,7 @@ static void each_kind_of_damage_is_told_in_words(void **state)
     hf_sqlite_store_close(store);
 }
 
-/* ---- healed ---------------------------------------------------------------------------------------- */
+/* ---- healed ---------------------------------------------------------------------------------- */
 
 static void it_comes_back_from_the_copy_once_and_the_journal_says_so(void **state)
 {
@@ -187,7 +187,8 @@ static void a_row_that_is_gone_comes_back_too(void **state)
     hf_sqlite_store_close(store);
 }
 
-/* The copy may be behind, after a power cut or on a full disk. What it says of floors is not asked. */
+/* The copy may be behind, after a power cut or on a full disk. What it says of floors is not
+ * asked. */
 static void floors_newer_than_the_copy_stay(void **state)
 {
     struct hf_sqlite_store *store = make_state(state);
@@ -237,7 +238,7 @@ static void a_program_that_runs_for_long_heals_before_its_next_update(void **sta
     hf_sqlite_store_close(store);
 }
 
-/* ---- not healed ------------------------------------------------------------------------------------ */
+/* ---- not healed ------------------------------------------------------------------------------ */
 
 /* It is read where it can be, and says what to do; nothing has changed. */
 static void assert_not_healed(void **state, const char *reason)

@@ -43,7 +43,7 @@ static void free_scene(struct scene *s)
     world_free(&s->w);
 }
 
-/* ---- a server in a thread of its own ------------------------------------------------------------ */
+/* ---- a server in a thread of its own --------------------------------------------------------- */
 
 struct serving {
     const struct tls_server *server;
@@ -106,7 +106,7 @@ static enum hf_err transport_connects(struct scene *s, struct hf_tls_client *cli
     return err;
 }
 
-/* ---- the tests ---------------------------------------------------------------------------------- */
+/* ---- the tests ------------------------------------------------------------------------------- */
 
 static void application_does_not_resume_what_only_the_server_ca_vouched_for(void **state)
 {

@@ -6,7 +6,7 @@
 
 #include <mbedtls/platform.h>
 
-/* ---- ways to turn it off --------------------------------------------------------------------------- */
+/* ---- ways to turn it off --------------------------------------------------------------------- */
 
 static void check_verify_none(struct world *w)
 {
@@ -223,7 +223,8 @@ struct lapse {
     unsigned n_calls;
 };
 
-/* Two handshakes with a chain of two are over: of a refused one only the server's certificate is shown. */
+/* Two handshakes with a chain of two are over: of a refused one only the server's certificate is
+ * shown. */
 static int accept_from_the_fourth_on(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct lapse *lapse = ctx;

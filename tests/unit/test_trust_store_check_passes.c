@@ -1,5 +1,5 @@
-/* client/port/mbedtls/check_config: which configurations pass, what the proof costs, and what it must
- * not do to the store. */
+/* client/port/mbedtls/check_config: which configurations pass, what the proof costs, and what it
+ * must not do to the store. */
 #include "tests/support/check.h"
 
 #include "tests/support/config_check.h"
@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <time.h>
 
-/* ---- configurations that verify ------------------------------------------------------------------- */
+/* ---- configurations that verify -------------------------------------------------------------- */
 
 static void check_bound(struct world *w)
 {
@@ -155,7 +155,7 @@ static void configurations_that_offer_little_are_tried_too(void **state)
     world_free(&w);
 }
 
-/* ---- what it must not do --------------------------------------------------------------------------- */
+/* ---- what it must not do --------------------------------------------------------------------- */
 
 struct witness {
     struct hf_trust_store *store;

@@ -1,4 +1,5 @@
-/* Anchors with critical constraints, in handshakes: they are read as anchors, and bind what is below them. */
+/* Anchors with critical constraints, in handshakes: they are read as anchors, and bind what is
+ * below them. */
 #include "tests/support/check.h"
 
 #include "client/port/mbedtls/trust_store_internal.h"
@@ -82,7 +83,8 @@ static void root_with_critical_name_constraints_is_one_for_its_names(void **stat
     }
 }
 
-/* policyConstraints with requireExplicitPolicy 0, and a server's certificate with or without a policy. */
+/* policyConstraints with requireExplicitPolicy 0, and a server's certificate with or without a
+ * policy. */
 static void root_that_requires_a_policy_gets_one(void **state)
 {
     static const uint8_t require[] = {0x30, 3, 0x80, 1, 0};
@@ -139,7 +141,8 @@ static void root_with_an_unknown_critical_extension_is_none(void **state)
     world_free(&w);
 }
 
-/* What Mbed TLS says of a leaf for TLS_HOST below a root for ELSEWHERE, without Holdfast's verify callback. */
+/* What Mbed TLS says of a leaf for TLS_HOST below a root for ELSEWHERE, without Holdfast's verify
+ * callback. */
 static void mbed_tls_alone_does_not_trust_it(void **state)
 {
     struct world w;

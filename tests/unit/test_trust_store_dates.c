@@ -39,7 +39,7 @@ static struct pki_cert other_cert(struct world *w)
     return (struct pki_cert){.subject = "CN=Other", .key = &w->other, .is_ca = true};
 }
 
-/* ---- validity of anchors -------------------------------------------------------------------------- */
+/* ---- validity of anchors --------------------------------------------------------------------- */
 
 static void check_validity(struct world *w)
 {
@@ -191,7 +191,7 @@ static void an_anchor_goes_on_its_day_of_removal(void **state)
     in_both_versions(check_remove_after);
 }
 
-/* ---- distrust by the leaf's date ------------------------------------------------------------------- */
+/* ---- distrust by the leaf's date ------------------------------------------------------------- */
 
 #define DISTRUST pki_day(2026, 3, 1)
 
@@ -291,7 +291,7 @@ static void a_path_around_a_distrusted_anchor_is_found(void **state)
     in_both_versions(check_other_path);
 }
 
-/* ---- clocks --------------------------------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 /* The tests cannot turn the system's clock back to 1970, but certificates can lie ahead of it. */
 static void a_clock_below_the_floor_is_the_floor(void **state)

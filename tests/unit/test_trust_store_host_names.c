@@ -1,4 +1,5 @@
-/* Which names of a certificate count in a handshake (RFC 9525; deploy/mbedtls-2-host-names.patch). */
+/* Which names of a certificate count in a handshake (RFC 9525;
+ * deploy/mbedtls-2-host-names.patch). */
 #include "tests/support/check.h"
 
 #include "tests/support/trust_world.h"

@@ -1,5 +1,5 @@
-/* A verdict belongs to one verification of one chain (client/port/mbedtls/running.h). These are the ways in which
- * that could go wrong. */
+/* A verdict belongs to one verification of one chain (client/port/mbedtls/running.h). These are the
+ * ways in which that could go wrong. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -46,7 +46,7 @@ static void assert_undisturbed(struct world *w)
     assert_int_equal(verdict_on(w, DISTRUST), 0);
 }
 
-/* ---- verifications that end half-way --------------------------------------------------------------- */
+/* ---- verifications that end half-way --------------------------------------------------------- */
 
 /* More intermediates than Mbed TLS follows. */
 static void a_chain_that_is_too_long_leaves_nothing_behind(void **state)
@@ -160,8 +160,8 @@ static void a_leaf_in_memory_that_is_used_again_has_its_own_date(void **state)
     world_free(&w);
 }
 
-/* What was abandoned was looking for the very name of a leaf that is a CA itself. Another server sent
- * that leaf, so it is a new chain, and its own date counts. */
+/* What was abandoned was looking for the very name of a leaf that is a CA itself. Another server
+ * sent that leaf, so it is a new chain, and its own date counts. */
 static void a_leaf_that_is_a_ca_is_not_taken_for_the_issuer_either(void **state)
 {
     (void)state;
@@ -217,7 +217,7 @@ static void a_store_without_distrust_refuses_nobody_for_it(void **state)
     world_free(&w);
 }
 
-/* ---- several at once ------------------------------------------------------------------------------- */
+/* ---- several at once ------------------------------------------------------------------------- */
 
 struct nesting {
     struct world *w;
@@ -346,8 +346,8 @@ static void joined_stores_need_not_be_asked_in_one_second(void **state)
     world_free(&w);
 }
 
-/* One that only the verify callback asks is no joined one: what it refuses no other store makes good. Nor does it what
- * another verification of the same certificate has found. */
+/* One that only the verify callback asks is no joined one: what it refuses no other store makes
+ * good. Nor does it what another verification of the same certificate has found. */
 static void a_store_that_is_not_joined_is_not_overruled(void **state)
 {
     (void)state;
@@ -394,7 +394,7 @@ static void a_store_that_is_not_joined_is_not_overruled(void **state)
     world_free(&w);
 }
 
-/* ---- callbacks that leave calls out ---------------------------------------------------------------- */
+/* ---- callbacks that leave calls out ---------------------------------------------------------- */
 
 static int ask(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {

@@ -1,5 +1,6 @@
-/* client/port/mbedtls/generations.c: a swap between any two instructions of a reader. A thread beside it would
- * have to be quicker than the reader's next instruction; a signal handler comes in anywhere. */
+/* client/port/mbedtls/generations.c: a swap between any two instructions of a reader. A thread
+ * beside it would have to be quicker than the reader's next instruction; a signal handler comes in
+ * anywhere. */
 #include "tests/support/check.h"
 
 #include "client/port/mbedtls/generations.h"

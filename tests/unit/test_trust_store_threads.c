@@ -189,10 +189,10 @@ static void handshakes_go_on_while_the_store_is_swapped(void **state)
     }
 }
 
-/* ---- full handshakes, in which both sides are verified ----------------------------------------------- */
+/* ---- full handshakes, in which both sides are verified --------------------------------------- */
 
-/* One end of a thread's connections: a leaf of its own under CN=Root, verified by the store like the
- * other end's. */
+/* One end of a thread's connections: a leaf of its own under CN=Root, verified by the store like
+ * the other end's. */
 struct party {
     struct pki_key key;
     struct world_chain chain;

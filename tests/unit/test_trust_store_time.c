@@ -1,6 +1,6 @@
-/* The live trust store in 1970, around 2038-01-19 (2^31 seconds), on the days that Amazon's roots end
- * and around 2106-02-07 (2^32 seconds): which anchors are offered, to the second, and in what words
- * the others are not. */
+/* The live trust store in 1970, around 2038-01-19 (2^31 seconds), on the days that Amazon's roots
+ * end and around 2106-02-07 (2^32 seconds): which anchors are offered, to the second, and in what
+ * words the others are not. */
 #include "tests/support/check.h"
 
 #include "client/port/mbedtls/trust_store_internal.h"
@@ -22,7 +22,7 @@ static int64_t at(const char *text)
     return time_s;
 }
 
-/* ---- the five roots ------------------------------------------------------------------------------- */
+/* ---- the five roots -------------------------------------------------------------------------- */
 
 struct roots {
     struct hf_trust_store *store;
@@ -160,7 +160,7 @@ static void an_anchor_can_be_removed_past_32_bits(void **state)
     world_free(&w);
 }
 
-/* ---- chains --------------------------------------------------------------------------------------- */
+/* ---- chains ---------------------------------------------------------------------------------- */
 
 /* A root and a leaf that begin and end on these very seconds. */
 struct span {

@@ -16,7 +16,7 @@ static void in_both_versions(void (*check)(struct world *w))
     }
 }
 
-/* ---- certificates of CN=Root ------------------------------------------------------------------------ */
+/* ---- certificates of CN=Root ----------------------------------------------------------------- */
 
 enum which { SELF, CROSS, OTHER, RENEWED, WHICH };
 
@@ -118,9 +118,10 @@ static void two_roots_of_one_name_are_told_apart_by_their_keys(void **state)
     in_both_versions(check_one_name_two_keys);
 }
 
-/* ---- history 1 and 2: cross-signs that have expired, sent for years ----------------------------------- */
+/* ---- history 1 and 2: cross-signs that have expired, sent for years -------------------------- */
 
-/* The device holds the new root, or its expired twin too, or the expired issuer of the cross-sign. */
+/* The device holds the new root, or its expired twin too, or the expired issuer of the
+ * cross-sign. */
 static void check_expired_cross_sign(struct world *w)
 {
     struct pki_cert root = certificate(w, SELF), cross = certificate(w, CROSS);
@@ -150,7 +151,7 @@ static void history_2_an_expired_cross_sign_sent_by_the_server_does_no_harm(void
     in_both_versions(check_expired_cross_sign);
 }
 
-/* ---- removal at load ------------------------------------------------------------------------------ */
+/* ---- removal at load ------------------------------------------------------------------------- */
 
 static void check_removed_at_load(struct world *w)
 {
@@ -173,10 +174,10 @@ static void an_anchor_that_was_to_be_removed_is_not_loaded(void **state)
     in_both_versions(check_removed_at_load);
 }
 
-/* ---- strength ------------------------------------------------------------------------------------- */
+/* ---- strength -------------------------------------------------------------------------------- */
 
-/* leaf <- CN=Middle <- CN=Root (RSA, as no ECDSA signature is over MD5), with this key and digest in
- * the middle. */
+/* leaf <- CN=Middle <- CN=Root (RSA, as no ECDSA signature is over MD5), with this key and digest
+ * in the middle. */
 static uint32_t verdict_on_middle(struct world *w, struct pki_key *root, struct pki_key *key,
                                   mbedtls_md_type_t digest)
 {

@@ -115,7 +115,7 @@ static void steps_out_of_order_are_refused(void **state)
                   HF_E_NOT_FOUND, &f->why, "does not list other.json");
 }
 
-/* ---- root --------------------------------------------------------------------------------------- */
+/* ---- root ------------------------------------------------------------------------------------ */
 
 static void an_initial_root_must_be_signed_by_its_own_threshold(void **state)
 {
@@ -215,7 +215,7 @@ static void a_root_that_expires_this_second_has_expired(void **state)
     CHECK_REFUSED(timestamp(f, HF_FETCHED), HF_E_STATE, &f->why, "after root");
 }
 
-/* ---- timestamp ---------------------------------------------------------------------------------- */
+/* ---- timestamp ------------------------------------------------------------------------------- */
 
 static void a_timestamp_signed_by_another_role_is_refused(void **state)
 {
@@ -275,7 +275,7 @@ static void an_expired_timestamp_is_discarded_when_fetched_and_a_floor_when_cach
     CHECK_OK(timestamp(f, HF_FETCHED));
 }
 
-/* ---- snapshot ----------------------------------------------------------------------------------- */
+/* ---- snapshot -------------------------------------------------------------------------------- */
 
 static void a_snapshot_that_timestamp_does_not_announce_is_refused(void **state)
 {
@@ -442,7 +442,7 @@ static void a_cached_snapshot_comes_before_a_fetched_one(void **state)
     CHECK_OK(targets(f));
 }
 
-/* ---- targets and delegations -------------------------------------------------------------------- */
+/* ---- targets and delegations ----------------------------------------------------------------- */
 
 static void targets_that_snapshot_does_not_announce_are_refused(void **state)
 {
@@ -532,9 +532,9 @@ static void a_delegated_role_is_verified_under_the_role_it_was_reached_through(v
 }
 
 /*
- * a and b both delegate to x under keys of their own, and the snapshot gives no hashes: a mirror can
- * serve one x to those who come through a and another to those who come through b. Who x lets speak
- * for y is then a matter of the way taken, never of the name.
+ * a and b both delegate to x under keys of their own, and the snapshot gives no hashes: a mirror
+ * can serve one x to those who come through a and another to those who come through b. Who x lets
+ * speak for y is then a matter of the way taken, never of the name.
  */
 static void authority_does_not_cross_from_one_branch_to_another(void **state)
 {
@@ -572,7 +572,7 @@ static void authority_does_not_cross_from_one_branch_to_another(void **state)
     hf_buf_free(&x_of_b);
 }
 
-/* ---- thresholds --------------------------------------------------------------------------------- */
+/* ---- thresholds ------------------------------------------------------------------------------ */
 
 static void set_threshold(struct fixture *f, size_t n_keys, int64_t threshold)
 {

@@ -76,7 +76,7 @@ static int drop(void **state)
     return 0;
 }
 
-/* ---- what they spare ------------------------------------------------------------------------------ */
+/* ---- what they spare ------------------------------------------------------------------------- */
 
 static void without_receipts_every_role_is_verified(void **state)
 {
@@ -120,7 +120,7 @@ static void there_are_none_before_all_four_are_trusted(void **state)
     assert_memory_equal(&out, &f->receipts, sizeof out);
 }
 
-/* ---- what they do not spare ------------------------------------------------------------------------ */
+/* ---- what they do not spare ------------------------------------------------------------------ */
 
 /* Any single bit: either something refuses the file, or its signature was looked at. */
 static void a_flipped_bit_anywhere_is_never_taken_on_a_receipt(void **state)
@@ -297,7 +297,7 @@ static void a_delegated_role_has_one_under_its_delegator(void **state)
     assert_int_equal(cost_of_delegated(f, role, &known), 1);
 }
 
-/* ---- as text ---------------------------------------------------------------------------------------- */
+/* ---- as text --------------------------------------------------------------------------------- */
 
 static void the_text_reads_back(void **state)
 {

@@ -178,7 +178,8 @@ static void circle_of_cross_signs_ends(void **state)
     assert_true(v.n_steps < 10);
 }
 
-/* Levels of two CAs with one name and two keys each, all signed for all: paths double with each level. */
+/* Levels of two CAs with one name and two keys each, all signed for all: paths double with each
+ * level. */
 static void exponential_list_is_given_up(void **state)
 {
     struct world *w = *state;

@@ -1,7 +1,7 @@
 /*
  * Verify signatures of other people's vectors: Project Wycheproof's, from the folder that
- * HOLDFAST_WYCHEPROOF names, and the edge cases of ed25519-speccheck, from HOLDFAST_SPECCHECK. A test
- * is skipped if its variable is not set. README.md explains the results.
+ * HOLDFAST_WYCHEPROOF names, and the edge cases of ed25519-speccheck, from HOLDFAST_SPECCHECK. A
+ * test is skipped if its variable is not set. README.md explains the results.
  */
 #include "tests/support/check.h"
 
@@ -14,7 +14,7 @@
 
 #define BYTES_MAX 8192
 
-/* ---- the files ---------------------------------------------------------------------------------- */
+/* ---- the files ------------------------------------------------------------------------------- */
 
 static json_t *load(const char *variable, const char *folder, const char *file)
 {
@@ -61,7 +61,7 @@ static struct hf_key key_of(const char *type, const char *scheme, const char *pu
     return key;
 }
 
-/* ---- Wycheproof --------------------------------------------------------------------------------- */
+/* ---- Wycheproof ------------------------------------------------------------------------------ */
 
 struct set {
     const char *file, *type, *scheme;
@@ -216,7 +216,7 @@ static void rsa_pkcs1v15(void **state)
     CHECK_SETS(sets);
 }
 
-/* ---- ed25519-speccheck ---------------------------------------------------------------------------- */
+/* ---- ed25519-speccheck ----------------------------------------------------------------------- */
 
 /* By number, as in its README; why that is safe stands in ours. */
 static const bool is_expected[12] = {[3] = true};

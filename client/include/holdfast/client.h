@@ -31,10 +31,11 @@ struct hf_client_config {
     const char *profile;     /* "full", "rsa", "ecc", … */
     bool awaits_confirm;     /* a bundle stays on trial until hf_client_confirm or _reject */
     /* A text that differs between devices, also between clones of one image, so that they check at
-     * different times. The same for all programs of a device. NULL: random for each hf_client_open. */
+     * different times. The same for all programs of a device. NULL: random for each
+     * hf_client_open. */
     const char *instance;
-    /* Who this device is for rollouts and reports: 1 to 128 of A-Z a-z 0-9 . _ : -, the same for ever. NULL: not
-     * known; then its turn in a rollout comes with the last stage. */
+    /* Who this device is for rollouts and reports: 1 to 128 of A-Z a-z 0-9 . _ : -, the same for
+     * ever. NULL: not known; then its turn in a rollout comes with the last stage. */
     const char *device_id;
     const char *const *groups; /* that it says it is in, at most HF_GROUPS_MAX */
     size_t n_groups;
@@ -61,8 +62,8 @@ HF_MUST_USE enum hf_err hf_client_configure(struct hf_client *client, const stru
                                             const struct hf_client_config *config,
                                             struct hf_why *why);
 
-/** Before the first configuration with another set or profile is stored: note that the bundle floor and
- *  the rejected versions belong to the current one. */
+/** Before the first configuration with another set or profile is stored: note that the bundle floor
+ *  and the rejected versions belong to the current one. */
 HF_MUST_USE enum hf_err hf_client_keep_floors(struct hf_client *client, struct hf_why *why);
 
 struct hf_update_result {
@@ -73,25 +74,26 @@ struct hf_update_result {
     int64_t held_version; /* a newer one that waits for its turn in its rollout, or, with
                            * HF_E_POSTPONED, for endpoints; 0: none */
     bool is_recovered;    /* the servers' chains were not validated in this check (recovery) */
-    /* A warning: which endpoints this device does not validate any more since this check, and through
-     * which root it did; empty for none. */
+    /* A warning: which endpoints this device does not validate any more since this check, and
+     * through which root it did; empty for none. */
     char lost[HF_WHY_MAX];
-    /* A warning: which endpoints showed a chain that this device refuses, and did not before this check,
-     * and why; empty for none. */
+    /* A warning: which endpoints showed a chain that this device refuses, and did not before this
+     * check, and why; empty for none. */
     char refused[HF_WHY_MAX];
-    /* A warning: why the export is not up to date, although the on-swap command succeeded; empty for
-     * none. */
+    /* A warning: why the export is not up to date, although the on-swap command succeeded; empty
+     * for none. */
     char export_fault[HF_WHY_MAX];
 };
 
 /**
- * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed: it
- * was not before; held_version: a newer one waits for its turn). HF_E_POSTPONED: there is a newer one, but no proof that it validates some endpoint;
- * it is installed within a day all the same, and `out` is filled as well: what is active (to_version, -1
- * for none of this set) and what waits. Otherwise the bundles are unchanged, verified metadata is
- * kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed,
- * but the swap of the active store failed; the next update or open repeats it.) hf_client_status
- * reports the outcome; a change, or a failure other than the last one, is in the journal.
+ * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed: it was
+ * not before; held_version: a newer one waits for its turn). HF_E_POSTPONED: there is a newer one,
+ * but no proof that it validates some endpoint; it is installed within a day all the same, and
+ * `out` is filled as well: what is active (to_version, -1 for none of this set) and what waits.
+ * Otherwise the bundles are unchanged, verified metadata is kept, and `why` says what was refused.
+ * (One exception, which `why` names: the bundle is committed, but the swap of the active store
+ * failed; the next update or open repeats it.) hf_client_status reports the outcome; a change, or a
+ * failure other than the last one, is in the journal.
  */
 HF_MUST_USE enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
                                          struct hf_why *why);
@@ -103,8 +105,8 @@ HF_MUST_USE enum hf_err hf_client_confirm(struct hf_client *client, struct hf_wh
 
 /**
  * The application rejects the bundle on trial (`reason` is for the journal). Rolls back to the
- * bundle before and never installs that version again. Revoked anchors do not come back. No network.
- * HF_E_STATE without a trial, or without a usable bundle to roll back to.
+ * bundle before and never installs that version again. Revoked anchors do not come back. No
+ * network. HF_E_STATE without a trial, or without a usable bundle to roll back to.
  */
 HF_MUST_USE enum hf_err hf_client_reject(struct hf_client *client, const char *reason,
                                          struct hf_why *why);
@@ -122,7 +124,8 @@ struct hf_anchor_status {
     const char *state;
 };
 
-/* A certificate of a bundle that this device's software does not support; it is not used as an anchor. */
+/* A certificate of a bundle that this device's software does not support; it is not used as an
+ * anchor. */
 struct hf_skipped_status {
     char subject[256];
     char sha256[65];
@@ -229,21 +232,22 @@ void hf_status_free(struct hf_status *status);
 
 /*
  * Reports to the fleet service: what this device has installed, refused, rolled back. Off until
- * hf_client_report_to. A report is written down in the transaction of its event, if the store port keeps
- * reports, and waits there until hf_client_send_reports. client/README.md.
+ * hf_client_report_to. A report is written down in the transaction of its event, if the store port
+ * keeps reports, and waits there until hf_client_send_reports. client/README.md.
  */
 
 /** From now on they are posted to `url`, "https://fleet.example.com/v1/reports"; copied. After each
- *  hf_client_open and hf_client_configure, with a device id. NULL: no reports. HF_E_ARGUMENT; then nothing
- *  has changed. */
+ *  hf_client_open and hf_client_configure, with a device id. NULL: no reports. HF_E_ARGUMENT; then
+ *  nothing has changed. */
 HF_MUST_USE enum hf_err hf_client_report_to(struct hf_client *client, const char *url,
                                             struct hf_why *why);
 
 /**
- * After hf_client_update, and after the programs that use the trust store were notified: send what waits, in
- * at most `timeout_ms` (HF_REPORT_TIMEOUT_MS). Nothing happens during the wait after a failure, unless `is_now`. A failure is no
- * fault of the device: what was not sent stays. `n_sent` may be NULL. With `is_now` HF_E_STATE if
- * reports are off; else as the transport port, or HF_E_POLICY where the service does not take them.
+ * After hf_client_update, and after the programs that use the trust store were notified: send what
+ * waits, in at most `timeout_ms` (HF_REPORT_TIMEOUT_MS). Nothing happens during the wait after a
+ * failure, unless `is_now`. A failure is no fault of the device: what was not sent stays. `n_sent`
+ * may be NULL. With `is_now` HF_E_STATE if reports are off; else as the transport port, or
+ * HF_E_POLICY where the service does not take them.
  */
 HF_MUST_USE enum hf_err hf_client_send_reports(struct hf_client *client, int timeout_ms,
                                                bool is_now, size_t *n_sent, struct hf_why *why);
@@ -277,16 +281,17 @@ void hf_client_report_status(struct hf_client *client, struct hf_report_status *
 int64_t hf_client_now_s(const struct hf_client *client);
 
 /**
- * The trust store as PEM, appended to `out`: the anchors that a handshake of this moment may end in.
- * Anchors that have expired, are not valid yet, are past `remove_after` or were revoked are left out. PEM
- * cannot express `distrust_after`; a comment above the certificate does. If no anchor is left, `out`
- * gets a comment that says so. HF_E_NOT_FOUND without a bundle.
+ * The trust store as PEM, appended to `out`: the anchors that a handshake of this moment may end
+ * in. Anchors that have expired, are not valid yet, are past `remove_after` or were revoked are
+ * left out. PEM cannot express `distrust_after`; a comment above the certificate does. If no anchor
+ * is left, `out` gets a comment that says so. HF_E_NOT_FOUND without a bundle.
  */
 HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out,
                                              struct hf_why *why);
 
 /** hf_client_export_pem gives the same for all times of the device from `*from_s` up to, but not
- *  including, `*until_s`, while the bundle is the same. INT64_MIN and INT64_MAX for no such limit. */
+ *  including, `*until_s`, while the bundle is the same. INT64_MIN and INT64_MAX for no such
+ *  limit. */
 void hf_client_export_span(struct hf_client *client, int64_t *from_s, int64_t *until_s);
 
 /** The newest root metadata, as it was signed, appended to `out`: to provision a device whose store
@@ -295,11 +300,12 @@ HF_MUST_USE enum hf_err hf_client_export_root(struct hf_client *client, struct h
                                               struct hf_why *why);
 
 /**
- * When the next update is due, computed from stored values, not by a timer: a day after success; after
- * failures a minute, doubled with each one up to six hours; sooner while a bundle is on trial or
- * postponed, and the nearer the first anchor is to its end. All jittered by a quarter either way, so
- * that a fleet does not check at once. A clock that jumps never makes the wait longer. Values that
- * cannot be read count as absent. client/README.md has the numbers. No network; writes nothing.
+ * When the next update is due, computed from stored values, not by a timer: a day after success;
+ * after failures a minute, doubled with each one up to six hours; sooner while a bundle is on trial
+ * or postponed, and the nearer the first anchor is to its end. All jittered by a quarter either
+ * way, so that a fleet does not check at once. A clock that jumps never makes the wait longer.
+ * Values that cannot be read count as absent. client/README.md has the numbers. No network; writes
+ * nothing.
  */
 void hf_client_next_check(struct hf_client *client, struct hf_next_check *out);
 
@@ -315,10 +321,10 @@ HF_MUST_USE enum hf_err hf_client_provision(const struct hf_ports *ports,
 
 /**
  * Factory reset, in one transaction, without a network. Kept: the newest root metadata, the clock's
- * floor, the bundles' floor, the rejected versions and the revoked keys. Forgotten: all other metadata
- * and what was learnt of mirrors, endpoints and checks; a trial ends as if it had been confirmed. With
- * `factory_pem` (checked as when provisioning) that bundle becomes active as version 0, without the
- * roots revoked since; with an empty one the active bundle stays.
+ * floor, the bundles' floor, the rejected versions and the revoked keys. Forgotten: all other
+ * metadata and what was learnt of mirrors, endpoints and checks; a trial ends as if it had been
+ * confirmed. With `factory_pem` (checked as when provisioning) that bundle becomes active as
+ * version 0, without the roots revoked since; with an empty one the active bundle stays.
  */
 HF_MUST_USE enum hf_err hf_client_reset(struct hf_client *client, struct hf_bytes factory_pem,
                                         struct hf_why *why);

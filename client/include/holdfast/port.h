@@ -15,15 +15,16 @@
 extern "C" {
 #endif
 
-/* ---- transport: one HTTP request -------------------------------------------------------------- */
+/* ---- transport: one HTTP request ------------------------------------------------------------- */
 
 struct hf_request {
     const char *url;  /* http:// or https://, absolute */
     const char *etag; /* sent as If-None-Match to the server of `url`, and to no other that it
                              * redirects to; NULL for none */
     size_t max_bytes; /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
-    /* Recovery: the server's chain is not validated. Nothing that identifies this device goes over such
-     * a connection, no client certificate and no saved session, and it is not reused for other requests. */
+    /* Recovery: the server's chain is not validated. Nothing that identifies this device goes over
+     * such a connection, no client certificate and no saved session, and it is not reused for other
+     * requests. */
     bool waives_validation;
 };
 
@@ -32,13 +33,15 @@ struct hf_request {
 struct hf_response {
     int status;         /* 200, 304, 404, … after redirects */
     struct hf_buf body; /* of a 200; empty otherwise */
-    /* Of a 200 from the server of the request's URL: exactly one entity tag (RFC 9110, 8.8.3), weak or
-     * strong. Empty for anything else: `*`, a list, one that is longer, or from another server. */
+    /* Of a 200 from the server of the request's URL: exactly one entity tag (RFC 9110, 8.8.3), weak
+     * or strong. Empty for anything else: `*`, a list, one that is longer, or from another
+     * server. */
     char etag[HF_ETAG_TEXT];
     char tls[16]; /* "TLSv1.3", for the log; empty without TLS or if unknown */
 };
 
-/* Reports to the fleet service, JSON. A port that signs them does it as common/report/signature.h says. */
+/* Reports to the fleet service, JSON. A port that signs them does it as common/report/signature.h
+ * says. */
 struct hf_post {
     const char *url;
     struct hf_bytes body;
@@ -59,24 +62,24 @@ struct hf_transport_port {
     void *ctx;
     /**
      * GET. HF_OK if a complete answer came, whatever its status. Otherwise HF_E_NETWORK, HF_E_TLS,
-     * HF_E_UNTRUSTED where the server's chain did not validate, HF_E_LIMIT, HF_E_FORMAT for a URL or a
-     * proxy that cannot be used. The caller frees `out->body`.
+     * HF_E_UNTRUSTED where the server's chain did not validate, HF_E_LIMIT, HF_E_FORMAT for a URL
+     * or a proxy that cannot be used. The caller frees `out->body`.
      */
     enum hf_err (*fetch)(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why);
-    /** NULL for never. Does it trust an anchor besides the active store, such as the update server's
-     *  CA, that is valid today? */
+    /** NULL for never. Does it trust an anchor besides the active store, such as the update
+     *  server's CA, that is valid today? */
     bool (*has_anchor)(void *ctx);
     /**
-     * NULL: this device sends no reports. POST to the fleet service. The server's chain is always validated,
-     * the device's certificate may be shown, redirects are not followed. HF_OK if a complete answer came,
-     * whatever its status; else as `fetch`. The caller frees `out->body`.
+     * NULL: this device sends no reports. POST to the fleet service. The server's chain is always
+     * validated, the device's certificate may be shown, redirects are not followed. HF_OK if a
+     * complete answer came, whatever its status; else as `fetch`. The caller frees `out->body`.
      */
     enum hf_err (*post)(void *ctx, const struct hf_post *post, struct hf_post_answer *out,
                         struct hf_why *why);
 };
 
-/* ---- store: must survive a power cut ----------------------------------------------------------- */
+/* ---- store: must survive a power cut --------------------------------------------------------- */
 
 /* One bundle as kept: the bytes as signed and what was signed about them. */
 struct hf_bundle_record {
@@ -116,7 +119,8 @@ struct hf_store_port {
     void (*abort)(void *ctx);
 
     /* Verified metadata files by role ("root", "timestamp", "snapshot", "targets"), newest only.
-     * load: HF_E_NOT_FOUND where there is none; `out` is appended to. remove: no fault if absent. */
+     * load: HF_E_NOT_FOUND where there is none; `out` is appended to. remove: no fault if
+     * absent. */
     enum hf_err (*load_metadata)(void *ctx, const char *role, struct hf_buf *out,
                                  struct hf_why *why);
     enum hf_err (*save_metadata)(void *ctx, const char *role, int64_t version, struct hf_bytes file,
@@ -133,16 +137,18 @@ struct hf_store_port {
      * an existing PREVIOUS, is removed. One transaction (or part of the one begun). HF_E_STATE when
      * nothing is staged. */
     enum hf_err (*activate_staged)(void *ctx, bool keeps_previous, struct hf_why *why);
-    /* PREVIOUS becomes ACTIVE, the old ACTIVE is removed, PREVIOUS is empty. One transaction (or part
-     * of the one begun). HF_E_STATE when there is no PREVIOUS. */
+    /* PREVIOUS becomes ACTIVE, the old ACTIVE is removed, PREVIOUS is empty. One transaction (or
+     * part of the one begun). HF_E_STATE when there is no PREVIOUS. */
     enum hf_err (*restore_previous)(void *ctx, struct hf_why *why);
 
     /* Small named values (texts of at most 4 KiB). load: HF_E_NOT_FOUND; `out` is appended to. */
     enum hf_err (*load_value)(void *ctx, const char *name, struct hf_buf *out, struct hf_why *why);
     enum hf_err (*save_value)(void *ctx, const char *name, const char *value, struct hf_why *why);
 
-    /* The keys that the publisher revoked, 32 bytes each (SHA-256 of the SubjectPublicKeyInfo), at most
-     * 512. If a bundle can be loaded these must be too, otherwise a revoked root comes back: keep them
+    /* The keys that the publisher revoked, 32 bytes each (SHA-256 of the SubjectPublicKeyInfo), at
+     * most
+     * 512. If a bundle can be loaded these must be too, otherwise a revoked root comes back: keep
+     *      them
      * beside the bundles. load: HF_OK without appending if none were saved; HF_E_STORAGE if that is
      * unknown. save: replaces the list. */
     enum hf_err (*load_revoked)(void *ctx, struct hf_buf *out, struct hf_why *why);
@@ -151,10 +157,10 @@ struct hf_store_port {
     /* Bounded by the port: it removes old lines when it is full. */
     enum hf_err (*append_event)(void *ctx, const struct hf_event *event, struct hf_why *why);
 
-    /* Reports that wait to be sent, JSON of at most 4 KiB by number, at most 64 (the library sees to that).
-     * NULL, all three: this device sends none. load: in the order of their numbers; first everything that
-     * was committed is made durable, because a number that the service has seen must not come again with
-     * another report. remove: no fault if absent. */
+    /* Reports that wait to be sent, JSON of at most 4 KiB by number, at most 64 (the library sees
+     * to that). NULL, all three: this device sends none. load: in the order of their numbers; first
+     * everything that was committed is made durable, because a number that the service has seen
+     * must not come again with another report. remove: no fault if absent. */
     enum hf_err (*append_report)(void *ctx, int64_t seq, struct hf_bytes json, struct hf_why *why);
     enum hf_err (*load_reports)(void *ctx,
                                 void (*each)(void *each_ctx, int64_t seq, struct hf_bytes json),
@@ -162,7 +168,7 @@ struct hf_store_port {
     enum hf_err (*remove_report)(void *ctx, int64_t seq, struct hf_why *why);
 };
 
-/* ---- clock, random, log ------------------------------------------------------------------------- */
+/* ---- clock, random, log ---------------------------------------------------------------------- */
 
 struct hf_clock_port {
     void *ctx;
@@ -182,7 +188,7 @@ struct hf_log_port {
     void (*write)(void *ctx, enum hf_level level, const char *text); /* one line, no newline */
 };
 
-/* ---- the active trust store ----------------------------------------------------------------------- */
+/* ---- the active trust store ------------------------------------------------------------------ */
 
 struct hf_trust_port {
     void *ctx;
@@ -194,7 +200,7 @@ struct hf_trust_port {
     void (*set_clock_floor)(void *ctx, int64_t floor_s);
 };
 
-/* ---- the device's own endpoints ------------------------------------------------------------------- */
+/* ---- the device's own endpoints -------------------------------------------------------------- */
 
 /* What a handshake offers: one version of TLS, and server keys of one type or of any. A server may
  * show a different chain for each, as AWS IoT does. */
@@ -220,18 +226,20 @@ struct hf_anchor_set {
 /* The result of one handshake. */
 struct hf_chain_observation {
     bool has_proof; /* the server proved that it holds the key of its certificate */
-    /* It also sent the certificates above: an attacker on the network cannot have replaced them. In TLS
-     * 1.3 that is the same proof, in TLS 1.2 it comes with the end of the handshake. */
+    /* It also sent the certificates above: an attacker on the network cannot have replaced them. In
+     * TLS 1.3 that is the same proof, in TLS 1.2 it comes with the end of the handshake. */
     bool has_chain_proof;
     char issuer[256];          /* of the topmost certificate it sent, for people; may be empty */
     int64_t leaf_not_before_s; /* of its own certificate; valid with proof */
     int64_t leaf_not_after_s;
-    /* SPKI SHA-256 of those anchors, of all sets, that the chain validates under, each by itself. */
+    /* SPKI SHA-256 of those anchors, of all sets, that the chain validates under, each by
+     * itself. */
     uint8_t anchors[HF_OBSERVED_ANCHORS_MAX][32];
     size_t n_anchors;
     char text[HF_WHY_MAX]; /* without proof: why, such as "connection refused"; with proof: why the
                             * last set does not validate its chain, or empty */
-    /* All that is wrong: the last set has no anchor with the name of the issuer that was not sent. */
+    /* All that is wrong: the last set has no anchor with the name of the issuer that was not
+     * sent. */
     bool lacks_only_anchor;
 };
 
@@ -245,8 +253,8 @@ struct hf_endpoint_port {
 
     /**
      * One TLS handshake, without data of the application's protocol. The chain shown is verified
-     * against each of the `n_sets` by itself, for the endpoint's name and at the time that the trust
-     * port judges by; `is_valid[i]` says with what result, and is false without proof.
+     * against each of the `n_sets` by itself, for the endpoint's name and at the time that the
+     * trust port judges by; `is_valid[i]` says with what result, and is false without proof.
      *
      * HF_OK whatever the server did. Errors are faults of this device: HF_E_MEMORY, HF_E_POLICY
      * if its verification is switched off, …
@@ -257,12 +265,13 @@ struct hf_endpoint_port {
 };
 #define HF_ENDPOINTS_MAX 8
 
-/* ---- the device's own private key, where it is no file --------------------------------------------- */
+/* ---- the device's own private key, where it is no file --------------------------------------- */
 
 /*
- * For firmware whose key is in a secure element or another place that keeps it: hf_posix_use_device_key.
- * A P-256 or P-384 key serves TLS 1.2 and 1.3; an RSA key serves TLS 1.2 only, because Mbed TLS 3.6 makes
- * the signature of TLS 1.3 (RSA-PSS) only with keys that it holds itself.
+ * For firmware whose key is in a secure element or another place that keeps it:
+ * hf_posix_use_device_key. A P-256 or P-384 key serves TLS 1.2 and 1.3; an RSA key serves TLS 1.2
+ * only, because Mbed TLS 3.6 makes the signature of TLS 1.3 (RSA-PSS) only with keys that it holds
+ * itself.
  */
 struct hf_device_key {
     void *ctx;

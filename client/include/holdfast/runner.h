@@ -1,14 +1,15 @@
 /*
- * The loop that keeps a device up to date: waits until the next check is due (hf_client_next_check),
- * checks, and so on. `holdfast run` is this loop; firmware gives it a thread of its own.
+ * The loop that keeps a device up to date: waits until the next check is due
+ * (hf_client_next_check), checks, and so on. `holdfast run` is this loop; firmware gives it a
+ * thread of its own.
  *
  *     hf_runner_new(posix, &options, &runner, &why);
  *     … in a thread:   hf_runner_run(runner);
  *     … from anywhere: hf_runner_poke(runner);    check now
  *     … at the end:    hf_runner_stop(runner);    join the thread, then hf_runner_free(runner)
  *
- * While it runs, `posix` and its client belong to that thread: other threads may use only the runner
- * and the trust store. The callbacks run in that thread and
+ * While it runs, `posix` and its client belong to that thread: other threads may use only the
+ * runner and the trust store. The callbacks run in that thread and
  * may use all of it, for hf_posix_confirm for instance.
  */
 #ifndef HOLDFAST_RUNNER_H
@@ -38,7 +39,8 @@ struct hf_runner_options {
                   const struct hf_why *why);
 };
 
-/** `options` is copied. HF_E_STORAGE when there is no free descriptor, HF_E_MEMORY, HF_E_ARGUMENT. */
+/** `options` is copied. HF_E_STORAGE when there is no free descriptor, HF_E_MEMORY,
+ *  HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_runner_new(struct hf_posix *posix,
                                       const struct hf_runner_options *options,
                                       struct hf_runner **out, struct hf_why *why);
@@ -46,13 +48,13 @@ HF_MUST_USE enum hf_err hf_runner_new(struct hf_posix *posix,
 void hf_runner_free(struct hf_runner *runner);
 
 /**
- * Returns after hf_runner_stop; a running check is finished first. Waits by the time since boot: neither
- * setting the clock nor sleep of the device makes the wait longer.
+ * Returns after hf_runner_stop; a running check is finished first. Waits by the time since boot:
+ * neither setting the clock nor sleep of the device makes the wait longer.
  */
 void hf_runner_run(struct hf_runner *runner);
 
-/* From any thread and from a signal handler. Not lost if the loop is busy or not started yet; several
- * pokes before a check count as one. */
+/* From any thread and from a signal handler. Not lost if the loop is busy or not started yet;
+ * several pokes before a check count as one. */
 void hf_runner_poke(struct hf_runner *runner);
 void hf_runner_stop(struct hf_runner *runner);
 

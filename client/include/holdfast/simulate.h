@@ -1,11 +1,11 @@
 /*
- * What fails on a given date: which endpoints of a device would no longer validate, because of which
- * anchor, and since which day.
+ * What fails on a given date: which endpoints of a device would no longer validate, because of
+ * which anchor, and since which day.
  *
  * A server's leaf and intermediates are assumed to be renewed under the same roots as today. For a
- * bundle that the endpoints were not probed with, only anchors count whose keys were part of a probe. Of a
- * certificate of such a key with other limits (name constraints, path length, policies) it is not known
- * whether it validates the endpoint.
+ * bundle that the endpoints were not probed with, only anchors count whose keys were part of a
+ * probe. Of a certificate of such a key with other limits (name constraints, path length, policies)
+ * it is not known whether it validates the endpoint.
  */
 #ifndef HOLDFAST_SIMULATE_H
 #define HOLDFAST_SIMULATE_H
@@ -33,7 +33,8 @@ enum hf_simulated {
     HF_SIMULATED_HOLDS,
 };
 
-/* One chain of one endpoint or, if no endpoint was seen, any chain that ends in one of the roots. */
+/* One chain of one endpoint or, if no endpoint was seen, any chain that ends in one of the
+ * roots. */
 struct hf_forecast {
     char who[340]; /* "mqtts://HOST:8883 (RSA)", "any server under \"CN=…\"" */
     bool is_endpoint;
@@ -72,8 +73,8 @@ struct hf_simulation {
 
 /**
  * `client` NULL: only a bundle; then `pem` and `now_s` are needed. HF_E_NOT_FOUND without a bundle
- * or for an endpoint that was never seen; HF_E_NETWORK when the probed one shows no chain. No network
- * except for that probe; writes nothing. hf_simulation_free `out`.
+ * or for an endpoint that was never seen; HF_E_NETWORK when the probed one shows no chain. No
+ * network except for that probe; writes nothing. hf_simulation_free `out`.
  */
 HF_MUST_USE enum hf_err hf_client_simulate(struct hf_client *client,
                                            const struct hf_simulation_query *query,

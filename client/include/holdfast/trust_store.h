@@ -7,12 +7,13 @@
  * From then on every handshake of every connection with that configuration is verified against the
  * anchors of the newest swap. Open connections stay open. Readers never wait for a swap.
  *
- * Anchors are kept as DER with an index by subject and read when a chain asks for them. What a server sends
- * is judged by Holdfast's own verifier (RFC 5280, RFC 9525): it finds a path through the certificates in any
- * order, to an anchor that is valid, not past its remove_after, and not distrusted for the date of the
- * server's certificate. Name constraints, extended key usages and policies count, of anchors too.
- * A profile of `ssl_config` (mbedtls_ssl_conf_cert_profile) that is stricter applies to the server's own certificate and
- * the key that signed it, and to nothing above.
+ * Anchors are kept as DER with an index by subject and read when a chain asks for them. What a
+ * server sends is judged by Holdfast's own verifier (RFC 5280, RFC 9525): it finds a path through
+ * the certificates in any order, to an anchor that is valid, not past its remove_after, and not
+ * distrusted for the date of the server's certificate. Name constraints, extended key usages and
+ * policies count, of anchors too. A profile of `ssl_config` (mbedtls_ssl_conf_cert_profile) that is
+ * stricter applies to the server's own certificate and the key that signed it, and to nothing
+ * above.
  */
 #ifndef HOLDFAST_TRUST_STORE_H
 #define HOLDFAST_TRUST_STORE_H
@@ -70,10 +71,10 @@ void hf_trust_store_set_clock_floor(int64_t floor_s);
  *  Process-wide. */
 void hf_trust_store_set_clock(int64_t now_s);
 
-/** Take the common name of a server's certificate for its host name where it has no subjectAltName, as old
- *  private servers need it. Off at first (RFC 9525). Process-wide. The programs have `--common-names` and
- *  `holdfast config set common-names yes`, which a device that holds STATE needs too: its trials verify the same
- *  servers. */
+/** Take the common name of a server's certificate for its host name where it has no subjectAltName,
+ *  as old private servers need it. Off at first (RFC 9525). Process-wide. The programs have
+ *  `--common-names` and `holdfast config set common-names yes`, which a device that holds STATE
+ *  needs too: its trials verify the same servers. */
 void hf_trust_store_accept_common_names(bool is_accepted);
 
 /** The clock floor and the swap as the port that hf_client_open takes. */
@@ -141,19 +142,21 @@ HF_MUST_USE enum hf_err hf_trust_store_check_config_checked(struct hf_trust_stor
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
 /**
- * For a CA callback that joins several stores, at most four: `*out` is a copy, to be freed by Mbed TLS, of the
- * next certificate of a valid path, or NULL where there is none. 0 or an Mbed TLS error. Where one joined store
- * finds a path, the chain is valid: call hf_trust_store_verify of each for every certificate. What a store
- * refuses that the CA callback has not asked is refused. Where no store has a path, answer with one empty
- * certificate (mbedtls_calloc, mbedtls_x509_crt_init): it ends Mbed TLS's own search, which costs signatures.
+ * For a CA callback that joins several stores, at most four: `*out` is a copy, to be freed by Mbed
+ * TLS, of the next certificate of a valid path, or NULL where there is none. 0 or an Mbed TLS
+ * error. Where one joined store finds a path, the chain is valid: call hf_trust_store_verify of
+ * each for every certificate. What a store refuses that the CA callback has not asked is refused.
+ * Where no store has a path, answer with one empty certificate (mbedtls_calloc,
+ * mbedtls_x509_crt_init): it ends Mbed TLS's own search, which costs signatures.
  */
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);
 
 /**
- * For error messages: write to `out` (at most `cap` bytes with the NUL; HF_WHY_MAX are enough) why the list that a
- * server sent is not valid, such as `certificate 1 "CN=…": expired on 2025-10-19`, or "" if it is. To be called from a
- * verify callback at depth 0, where `crt` is the list, when the flags are not 0: Mbed TLS has few flags, and names of
- * hosts are its own to check. Costs as much as the verdict.
+ * For error messages: write to `out` (at most `cap` bytes with the NUL; HF_WHY_MAX are enough) why
+ * the list that a server sent is not valid, such as `certificate 1 "CN=…": expired on 2025-10-19`,
+ * or "" if it is. To be called from a verify callback at depth 0, where `crt` is the list, when the
+ * flags are not 0: Mbed TLS has few flags, and names of hosts are its own to check. Costs as much
+ * as the verdict.
  */
 void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *list, char *out,
                             size_t cap);
@@ -163,8 +166,9 @@ uint64_t hf_trust_store_generation(const struct hf_trust_store *store);
 
 /*
  * TLS session resumption. A resumed session is not verified again, so sessions belong to the
- * generation that verified them. They last at most a day from the verification, however often they are
- * resumed, and never past the end of an anchor. Sessions that are saved here are dropped in time.
+ * generation that verified them. They last at most a day from the verification, however often they
+ * are resumed, and never past the end of an anchor. Sessions that are saved here are dropped in
+ * time.
  *
  *     struct hf_trust_resumption r = hf_trust_store_resume(store, "host:8883", &ssl);
  *     ... mbedtls_ssl_handshake(&ssl) ...

@@ -43,7 +43,7 @@ bool hf_candidate_is_damage(const struct hf_identity *id, enum hf_err err)
                                   err != HF_E_STATE && id->key == NULL);
 }
 
-/* ---- the draft ------------------------------------------------------------------------------------ */
+/* ---- the draft ------------------------------------------------------------------------------- */
 
 /* That of the port, or the draft's file. */
 static enum hf_err load_key(struct hf_identity_work *w, struct hf_why *why)
@@ -82,7 +82,7 @@ enum hf_err hf_candidate_draft(struct hf_identity_work *w, enum hf_key_kind kind
     return hf_slots_put_service(&w->slots, w->service.origin, why);
 }
 
-/* ---- its certificate ------------------------------------------------------------------------------ */
+/* ---- its certificate ------------------------------------------------------------------------- */
 
 enum hf_err hf_candidate_certify(struct hf_identity_work *w, const struct hf_enrolment *enrolment,
                                  struct hf_client_auth *shown, struct hf_why *why)
@@ -112,7 +112,7 @@ enum hf_err hf_candidate_certify(struct hf_identity_work *w, const struct hf_enr
     return err;
 }
 
-/* ---- the candidate -------------------------------------------------------------------------------- */
+/* ---- the candidate --------------------------------------------------------------------------- */
 
 static enum hf_err adopt(struct hf_identity_work *w, const struct hf_credential *made,
                          struct hf_why *why)

@@ -84,7 +84,8 @@ bool hf_client_key_is_of(const mbedtls_pk_context *key, const mbedtls_pk_context
            memcmp(a + sizeof a - a_len, b + sizeof b - b_len, (size_t)a_len) == 0;
 }
 
-/* A private key in a file may have a wrong public half; that of a port is tried by its first signature. */
+/* A private key in a file may have a wrong public half; that of a port is tried by its first
+ * signature. */
 static bool is_pair(struct hf_client_auth *auth)
 {
     if (hf_device_key_is(&auth->key))

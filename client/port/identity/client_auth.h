@@ -1,6 +1,7 @@
 /*
- * The certificate that a device shows to servers, with its key: from files, or with a key of the port. TLS
- * clients take it from here: endpoint probes, requests for updates, the API of the fleet service.
+ * The certificate that a device shows to servers, with its key: from files, or with a key of the
+ * port. TLS clients take it from here: endpoint probes, requests for updates, the API of the fleet
+ * service.
  */
 #ifndef HF_CLIENT_PORT_IDENTITY_CLIENT_AUTH_H
 #define HF_CLIENT_PORT_IDENTITY_CLIENT_AUTH_H
@@ -24,8 +25,8 @@ struct hf_client_auth {
 };
 
 /**
- * Read the files, PEM or DER; the key without a passphrase, since no person is there to enter it. In
- * words: HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT, HF_E_FORMAT, HF_E_KEY when the key is not the
+ * Read the files, PEM or DER; the key without a passphrase, since no person is there to enter it.
+ * In words: HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT, HF_E_FORMAT, HF_E_KEY when the key is not the
  * certificate's or other users may read or change its file, HF_E_MEMORY. hf_client_auth_free `out`
  * after HF_OK.
  */
@@ -37,11 +38,12 @@ void hf_client_auth_free(struct hf_client_auth *auth);
 HF_MUST_USE enum hf_err hf_client_key_load(const char *file, const struct hf_device_key *key,
                                            mbedtls_pk_context *out, struct hf_why *why);
 
-/** Let a key of the port sign once: HF_E_KEY if that fails, as with a locked token. Another key needs no try. */
+/** Let a key of the port sign once: HF_E_KEY if that fails, as with a locked token. Another key
+ *  needs no try. */
 HF_MUST_USE enum hf_err hf_client_auth_try(struct hf_client_auth *auth, struct hf_why *why);
 
-/** Let the connections of `config` show it. `auth` must outlive them. With an RSA key of the port they
- *  offer TLS 1.2 only (device_key.h). HF_E_TLS. */
+/** Let the connections of `config` show it. `auth` must outlive them. With an RSA key of the port
+ *  they offer TLS 1.2 only (device_key.h). HF_E_TLS. */
 HF_MUST_USE enum hf_err hf_client_auth_show(struct hf_client_auth *auth, mbedtls_ssl_config *config,
                                             struct hf_why *why);
 

@@ -36,7 +36,8 @@ struct mbedtls_pk_info_t {
     void (*debug)(mbedtls_pk_context *pk, mbedtls_pk_debug_item *items);
 };
 
-/* Begins as Mbed TLS's own key does, with the public half, so that its functions for public keys work. */
+/* Begins as Mbed TLS's own key does, with the public half, so that its functions for public keys
+ * work. */
 struct external {
     union {
         mbedtls_ecp_keypair ec;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what the service accepts ----------------------------------------------------------------------- */
+/* ---- what the service accepts ---------------------------------------------------------------- */
 
 enum verdict {
     UNKNOWN, /* it did not say, or did not answer */
@@ -37,7 +37,8 @@ static enum verdict ask_about_current(const struct hf_identity_work *w, struct h
     return service.has_refused || err == HF_E_TLS ? REFUSED : UNKNOWN;
 }
 
-/* The predecessor, if it is of the same service: that of an earlier enrolment must not get the device back. */
+/* The predecessor, if it is of the same service: that of an earlier enrolment must not get the
+ * device back. */
 static unsigned find_substitute(const struct hf_identity_work *w)
 {
     struct hf_service current, before;
@@ -51,10 +52,11 @@ static unsigned find_substitute(const struct hf_identity_work *w)
 }
 
 /*
- * Try the candidate. HF_OK: it is current. Otherwise only a refusal by the service itself, which accepts the current
- * pair, removes it; so does damage. Any other failure says nothing about it: an attacker on the network can cause
- * that, and it may be the only pair that the service will accept tomorrow. `*over`: the slot over which another
- * certificate is asked for, which takes its place once it is stored; 0: it is tried again later.
+ * Try the candidate. HF_OK: it is current. Otherwise only a refusal by the service itself, which
+ * accepts the current pair, removes it; so does damage. Any other failure says nothing about it: an
+ * attacker on the network can cause that, and it may be the only pair that the service will accept
+ * tomorrow. `*over`: the slot over which another certificate is asked for, which takes its place
+ * once it is stored; 0: it is tried again later.
  */
 static enum hf_err settle(struct hf_identity_work *w, struct hf_rotation *rotation, unsigned *over,
                           struct hf_why *why)
@@ -83,7 +85,7 @@ static enum hf_err settle(struct hf_identity_work *w, struct hf_rotation *rotati
     return hf_fail_context(why, "the new certificate cannot be used yet");
 }
 
-/* ---- enrolment -------------------------------------------------------------------------------------- */
+/* ---- enrolment ------------------------------------------------------------------------------- */
 
 static enum hf_err enroll_over(struct hf_identity_work *w, const struct hf_enrolment *enrolment,
                                struct hf_why *why)
@@ -100,7 +102,8 @@ static enum hf_err enroll_over(struct hf_identity_work *w, const struct hf_enrol
         err = hf_candidate_certify(w, enrolment, has_claim ? &claim : NULL, why);
     if (has_claim)
         hf_client_auth_free(&claim);
-    /* The service may have issued it if its answer was lost: the same key is then asked for again. */
+    /* The service may have issued it if its answer was lost: the same key is then asked for
+     * again. */
     if (err != HF_OK && w->service.has_refused)
         w->slots.draft = 0;
     if (err == HF_OK || w->service.has_refused)
@@ -108,7 +111,8 @@ static enum hf_err enroll_over(struct hf_identity_work *w, const struct hf_enrol
     return err;
 }
 
-/* The service that was named, or that of what an interrupted enrolment left, or of the current pair. */
+/* The service that was named, or that of what an interrupted enrolment left, or of the current
+ * pair. */
 static enum hf_err choose_service(struct hf_identity_work *w, const char *named, struct hf_why *why)
 {
     const unsigned slots[] = {w->slots.current, w->slots.candidate, w->slots.draft};
@@ -131,7 +135,8 @@ static enum hf_err enroll(struct hf_identity_work *w, const struct hf_enrolment 
     struct hf_rotation none = {0};
     unsigned over = 0;
 
-    /* What an interrupted enrolment has, with the service that it was for: the token may be used up. */
+    /* What an interrupted enrolment has, with the service that it was for: the token may be used
+     * up. */
     if (w->slots.current == 0 && w->slots.candidate != 0 && !enrolment->is_again) {
         if (settle(w, &none, &over, why) == HF_OK)
             return HF_OK;
@@ -149,7 +154,8 @@ static enum hf_err enroll(struct hf_identity_work *w, const struct hf_enrolment 
     return settle(w, &none, &over, why);
 }
 
-/* A failure is in the log of `save`'s port: what happened has happened, and is only not remembered. */
+/* A failure is in the log of `save`'s port: what happened has happened, and is only not
+ * remembered. */
 static void save(const struct hf_identity *id, const struct hf_rotation *rotation)
 {
     struct hf_why why = {0};
@@ -190,10 +196,10 @@ enum hf_err hf_identity_enroll(const struct hf_identity *id, const struct hf_enr
     return err;
 }
 
-/* ---- rotation --------------------------------------------------------------------------------------- */
+/* ---- rotation -------------------------------------------------------------------------------- */
 
-/* A candidate, by a certificate that is asked for over the pair in slot `number`. `*may_be_refused`, written always:
- * this pair may be one that the service does not accept. */
+/* A candidate, by a certificate that is asked for over the pair in slot `number`.
+ * `*may_be_refused`, written always: this pair may be one that the service does not accept. */
 static enum hf_err renew_over(struct hf_identity_work *w, unsigned number, bool *may_be_refused,
                               struct hf_why *why)
 {
@@ -219,7 +225,8 @@ static enum hf_err renew_over(struct hf_identity_work *w, unsigned number, bool 
     return HF_OK;
 }
 
-/* `why` says that the service does not accept the current pair; it says more if this one does not help either. */
+/* `why` says that the service does not accept the current pair; it says more if this one does not
+ * help either. */
 static enum hf_err renew_over_predecessor(struct hf_identity_work *w, struct hf_why *why)
 {
     struct hf_why reason = {0};
@@ -246,7 +253,8 @@ static enum hf_err renew(struct hf_identity_work *w, struct hf_why *why)
     return renew_over_predecessor(w, why);
 }
 
-/* HF_OK without w->made: there was nothing to do. `only_if_refused`: not if the current pair is accepted. */
+/* HF_OK without w->made: there was nothing to do. `only_if_refused`: not if the current pair is
+ * accepted. */
 static enum hf_err rotate(struct hf_identity_work *w, struct hf_rotation *rotation,
                           bool only_if_refused, struct hf_why *why)
 {
@@ -317,7 +325,7 @@ enum hf_err hf_identity_rotate(const struct hf_identity *id, struct hf_credentia
     return run(id, false, out, why);
 }
 
-/* ---- when, and how it is ------------------------------------------------------------------------------ */
+/* ---- when, and how it is --------------------------------------------------------------------- */
 
 static enum hf_err describe_current(const struct hf_identity_work *w, struct hf_credential *out,
                                     struct hf_why *why)

@@ -1,11 +1,11 @@
 /*
- * The device's identity as a whole: enrolment, rotation, what an interrupted one left, and the status. Steps
- * and their order are those of README.md: a pair of key and certificate becomes `current` only after the
- * service accepted it in a connection.
+ * The device's identity as a whole: enrolment, rotation, what an interrupted one left, and the
+ * status. Steps and their order are those of README.md: a pair of key and certificate becomes
+ * `current` only after the service accepted it in a connection.
  *
- * Functions that write expect that the caller holds STATE/identity.lock, and not STATE/lock: they wait for the
- * service. The system is reached through ports, so that a test can cut the power, and the service, at every
- * step.
+ * Functions that write expect that the caller holds STATE/identity.lock, and not STATE/lock: they
+ * wait for the service. The system is reached through ports, so that a test can cut the power, and
+ * the service, at every step.
  */
 #ifndef HF_CLIENT_PORT_IDENTITY_IDENTITY_H
 #define HF_CLIENT_PORT_IDENTITY_IDENTITY_H
@@ -43,9 +43,9 @@ struct hf_service_news {
 };
 
 /**
- * At the end of an update: rotate if it is due or asked for, or finish what was interrupted. If the service refuses
- * the current certificate, get a new one over its predecessor, if the service accepts that. What fails is in the
- * journal and in the status.
+ * At the end of an update: rotate if it is due or asked for, or finish what was interrupted. If the
+ * service refuses the current certificate, get a new one over its predecessor, if the service
+ * accepts that. What fails is in the journal and in the status.
  */
 void hf_identity_maintain(const struct hf_identity *id, const struct hf_service_news *news);
 

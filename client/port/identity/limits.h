@@ -14,14 +14,14 @@
 #define HF_ORIGIN_TEXT_MAX 280            /* bytes of "https://" HOST ":" PORT and its NUL */
 #define HF_SLOT_NUMBER_MAX 999999999u     /* a rotation a second would take thirty years */
 
-/* Waits of rotations, in seconds. The service renews a certificate at most once an hour, and a fleet that
- * is refused must not come back together. */
+/* Waits of rotations, in seconds. The service renews a certificate at most once an hour, and a
+ * fleet that is refused must not come back together. */
 #define HF_ROTATION_RETRY_FIRST_S INT64_C(900)
 #define HF_ROTATION_RETRY_MAX_S INT64_C(86400)
 #define HF_ROTATION_FAILURES_MAX 16 /* counted; the longest wait is reached with 8 */
-/* Tries of a new certificate that failed while the service accepted the present one; then the device asks for
- * another. With the waits above they take three hours at least, so that a fault of the network that hits only
- * the new one has passed or is an attacker's. */
+/* Tries of a new certificate that failed while the service accepted the present one; then the
+ * device asks for another. With the waits above they take three hours at least, so that a fault of
+ * the network that hits only the new one has passed or is an attacker's. */
 #define HF_CANDIDATE_TRIES_MAX 5
 
 #endif

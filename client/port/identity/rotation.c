@@ -82,8 +82,8 @@ void hf_rotation_count_failure(struct hf_rotation *r, int64_t now_s, int64_t ret
         wait_s *= 2;
     if (wait_s > HF_ROTATION_RETRY_MAX_S)
         wait_s = HF_ROTATION_RETRY_MAX_S;
-    /* From three quarters of it to five quarters. What the service asked for is never cut short, and does not
-     * shorten the back-off. */
+    /* From three quarters of it to five quarters. What the service asked for is never cut short,
+     * and does not shorten the back-off. */
     wait_s = wait_s * 3 / 4 + ((wait_s / 2 * drawn) >> 32);
     if (retry_after_s > wait_s)
         wait_s = retry_after_s + ((retry_after_s / 8 * drawn) >> 32);

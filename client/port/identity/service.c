@@ -28,7 +28,7 @@ enum hf_err hf_service_set_url(struct hf_service *service, const char *url, stru
     return HF_OK;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static bool is_for_later(int status)
 {
@@ -46,7 +46,8 @@ static enum hf_err fail_with_status(struct hf_service *service,
     if (is_for_later(status))
         return hf_fail(why, HF_E_NETWORK, "the service cannot do it now (HTTP %d)%s%s", status,
                        colon, reason);
-    /* What is no problem comes from another server at this address, and other errors mean the request. */
+    /* What is no problem comes from another server at this address, and other errors mean the
+     * request. */
     service->has_refused = response->is_problem && (status == 401 || status == 403);
     if (status == 404 && reason[0] == '\0')
         return hf_fail(why, HF_E_POLICY,
@@ -89,7 +90,7 @@ static enum hf_err call(struct hf_service *service, const char *method, const ch
     return err;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 /* Takes `object`, which may be NULL, and asks with it for a certificate. */
 static enum hf_err ask_for_certificate(struct hf_service *service, const char *path, json_t *object,

@@ -1,6 +1,7 @@
 /*
- * The fleet service as a device sees it: POST /v1/enroll, POST /v1/rotate, GET /v1/whoami. JSON in, JSON
- * out, over a port that does the connection; the chain of the service is validated there. No other I/O.
+ * The fleet service as a device sees it: POST /v1/enroll, POST /v1/rotate, GET /v1/whoami. JSON in,
+ * JSON out, over a port that does the connection; the chain of the service is validated there. No
+ * other I/O.
  */
 #ifndef HF_CLIENT_PORT_IDENTITY_SERVICE_H
 #define HF_CLIENT_PORT_IDENTITY_SERVICE_H
@@ -47,26 +48,26 @@ HF_MUST_USE enum hf_err hf_service_set_url(struct hf_service *service, const cha
                                            struct hf_why *why);
 
 /**
- * Ask for a first certificate: with `token`, or over the claim certificate `claim`, or both. `csr` is PEM.
- * The chain is appended to `certificate` as the service sent it, not looked at. `why` quotes what the
- * service gives as its reason, made plain.
+ * Ask for a first certificate: with `token`, or over the claim certificate `claim`, or both. `csr`
+ * is PEM. The chain is appended to `certificate` as the service sent it, not looked at. `why`
+ * quotes what the service gives as its reason, made plain.
  *
- * HF_E_POLICY for a refusal; HF_E_NETWORK for a service that cannot do it now or answers with something
- * else; HF_E_FORMAT for an answer that cannot be understood; and what the port says.
+ * HF_E_POLICY for a refusal; HF_E_NETWORK for a service that cannot do it now or answers with
+ * something else; HF_E_FORMAT for an answer that cannot be understood; and what the port says.
  */
 HF_MUST_USE enum hf_err hf_service_enroll(struct hf_service *service, const char *csr,
                                           const char *device, const char *token,
                                           struct hf_client_auth *claim, struct hf_buf *certificate,
                                           struct hf_why *why);
 
-/** Ask for the next certificate over the present one. `signature` is hf_identity_renewal_sign's. Otherwise
- *  as hf_service_enroll. */
+/** Ask for the next certificate over the present one. `signature` is hf_identity_renewal_sign's.
+ *  Otherwise as hf_service_enroll. */
 HF_MUST_USE enum hf_err hf_service_rotate(struct hf_service *service, const char *csr,
                                           struct hf_bytes signature, struct hf_client_auth *old,
                                           struct hf_buf *certificate, struct hf_why *why);
 
-/** HF_OK: the service knows the device by the certificate with this SHA-256, and accepts it. Otherwise as
- *  hf_service_enroll. */
+/** HF_OK: the service knows the device by the certificate with this SHA-256, and accepts it.
+ *  Otherwise as hf_service_enroll. */
 HF_MUST_USE enum hf_err hf_service_whoami(struct hf_service *service, struct hf_client_auth *auth,
                                           const char *sha256, struct hf_why *why);
 

@@ -5,8 +5,9 @@
  *     STATE/identity/1/service                      the address of the service that certifies it
  *     STATE/identity/current -> 1                   the slot in use, replaced in one step
  *
- * Folders are 0700, files 0600, and each is synced before the next step begins. So `current` leads to a whole
- * slot, also after a power cut. A slot whose removal was cut may lack files; it is damaged, and never current.
+ * Folders are 0700, files 0600, and each is synced before the next step begins. So `current` leads
+ * to a whole slot, also after a power cut. A slot whose removal was cut may lack files; it is
+ * damaged, and never current.
  *
  * Functions that write expect that the caller holds STATE/identity.lock.
  */
@@ -55,11 +56,13 @@ HF_MUST_USE enum hf_err hf_slots_put_service(const struct hf_slots *slots, const
 HF_MUST_USE enum hf_err hf_slots_get_service(const struct hf_slots *slots, unsigned number,
                                              struct hf_buf *url, struct hf_why *why);
 
-/** The draft gets its certificate and is the candidate, in place of the one before. HF_E_STORAGE. */
+/** The draft gets its certificate and is the candidate, in place of the one before.
+ *  HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_slots_put_certificate(struct hf_slots *slots, struct hf_bytes pem,
                                                  struct hf_why *why);
 
-/** The candidate, a whole pair, becomes current, and what was current its predecessor. HF_E_STORAGE. */
+/** The candidate, a whole pair, becomes current, and what was current its predecessor.
+ *  HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_slots_adopt(struct hf_slots *slots, struct hf_why *why);
 
 /** Certificate and key of a slot; number 0 is `current`. As hf_client_auth_load. */

@@ -65,7 +65,7 @@ void hf_pkcs11_key_free(struct hf_pkcs11_key *key)
     free(key);
 }
 
-/* ---- the public half ------------------------------------------------------------------------------------ */
+/* ---- the public half ------------------------------------------------------------------------- */
 
 struct value {
     uint8_t bytes[HF_PUBLIC_KEY_DER_MAX];
@@ -173,7 +173,7 @@ static enum hf_err public_key(void *ctx, struct hf_buf *out, struct hf_why *why)
                : hf_fail(why, HF_E_MEMORY, "out of memory for a public key");
 }
 
-/* ---- signatures ------------------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 /* Append the INTEGER whose big-endian bytes these are, without leading zeros (X.690, 8.3). */
 static enum hf_err append_integer(struct hf_buf *out, const uint8_t *bytes, size_t len)
@@ -205,7 +205,8 @@ static enum hf_err append_ecdsa(struct hf_buf *out, const uint8_t *raw, size_t c
     return err;
 }
 
-/* The DigestInfo of RFC 8017, 9.2, note 1: the same for all three, but for two lengths and the last arc. */
+/* The DigestInfo of RFC 8017, 9.2, note 1: the same for all three, but for two lengths and the last
+ * arc. */
 static size_t digest_info(struct hf_bytes digest, uint8_t out[19 + 64])
 {
     static const uint8_t prefix[19] = {0x30, 0,    0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,

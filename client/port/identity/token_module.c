@@ -51,7 +51,7 @@ enum hf_err hf_pkcs11_fail(CK_RV rv, const char *action, struct hf_why *why)
                    (unsigned long)rv);
 }
 
-/* ---- modules ----------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------- */
 
 static enum hf_err start(struct hf_pkcs11_module *module, struct hf_why *why)
 {
@@ -119,7 +119,7 @@ static void unuse(struct hf_pkcs11_module *module)
     (void)pthread_mutex_unlock(&modules_lock);
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------------ */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 /* A field of PKCS#11, padded with blanks; `wanted` empty: any. */
 static bool fits(const char *wanted, const CK_UTF8CHAR *field, size_t size)

@@ -1,4 +1,5 @@
-/* PKCS#11 modules: loaded once in a process, however many keys use them, and a session at one token. */
+/* PKCS#11 modules: loaded once in a process, however many keys use them, and a session at one
+ * token. */
 #ifndef HF_CLIENT_PORT_IDENTITY_TOKEN_MODULE_H
 #define HF_CLIENT_PORT_IDENTITY_TOKEN_MODULE_H
 
@@ -13,11 +14,12 @@ struct hf_pkcs11_session {
     bool is_logged_in;
 };
 
-/** Load the module of `uri`, and open a session at its token. HF_E_NOT_FOUND without exactly one such token,
- *  HF_E_KEY, HF_E_LIMIT. */
+/** Load the module of `uri`, and open a session at its token. HF_E_NOT_FOUND without exactly one
+ *  such token, HF_E_KEY, HF_E_LIMIT. */
 HF_MUST_USE enum hf_err hf_pkcs11_session_open(const struct hf_pkcs11_uri *uri,
                                                struct hf_pkcs11_session *out, struct hf_why *why);
-/** With the PIN in the URI's file, if the token wants one and no other session is logged in. HF_E_KEY. */
+/** With the PIN in the URI's file, if the token wants one and no other session is logged in.
+ *  HF_E_KEY. */
 HF_MUST_USE enum hf_err hf_pkcs11_session_log_in(struct hf_pkcs11_session *session,
                                                  const struct hf_pkcs11_uri *uri,
                                                  struct hf_why *why);

@@ -12,7 +12,8 @@ bool hf_pkcs11_uri_is(const char *text)
     return text != NULL && strncmp(text, SCHEME, strlen(SCHEME)) == 0;
 }
 
-/* Decode `value` into at most `cap` bytes. False for a bad escape, a NUL in a text, and what is too long. */
+/* Decode `value` into at most `cap` bytes. False for a bad escape, a NUL in a text, and what is too
+ * long. */
 static bool decode(struct hf_bytes value, bool is_text, uint8_t *out, size_t cap, size_t *out_len)
 {
     const char *at = (const char *)value.data;

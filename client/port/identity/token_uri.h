@@ -3,10 +3,11 @@
  *
  *     pkcs11:token=device;object=identity?pin-source=/etc/holdfast/pin
  *
- * Attributes that say which token: token, serial, manufacturer, model. Which key: object, id; one of them is
- * needed. `type` is accepted and means nothing. `pin-source` is a file. `module-path` is the module; without it,
- * p11-kit's proxy shows every module that the machine is configured with. A PIN in the URI (pin-value) is
- * refused: it would end up in a database and in the list of processes. No I/O.
+ * Attributes that say which token: token, serial, manufacturer, model. Which key: object, id; one
+ * of them is needed. `type` is accepted and means nothing. `pin-source` is a file. `module-path` is
+ * the module; without it, p11-kit's proxy shows every module that the machine is configured with. A
+ * PIN in the URI (pin-value) is refused: it would end up in a database and in the list of
+ * processes. No I/O.
  */
 #ifndef HF_CLIENT_PORT_IDENTITY_TOKEN_URI_H
 #define HF_CLIENT_PORT_IDENTITY_TOKEN_URI_H

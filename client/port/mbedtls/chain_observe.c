@@ -11,7 +11,8 @@ struct verify_ctx {
     struct hf_chain_context context;
 };
 
-/** False where the server's own certificate cannot be read. Others that cannot may not be needed. */
+/** False where the server's own certificate cannot be read. Others that cannot may not be
+ *  needed. */
 static bool describe(struct verify_ctx *ctx, struct hf_chain_observation *out)
 {
     struct hf_certificate cert;

@@ -58,8 +58,8 @@ static const char *what_is_off(const struct check *c)
            "hf_trust_store_verify set, and offer no more than hf_trust_store_candidates does";
 }
 
-/** A server whose CA is in no store. `*is_refused` stays false where the handshake did not get as far
- *  as its certificate: then another kind of key is wanted. */
+/** A server whose CA is in no store. `*is_refused` stays false where the handshake did not get as
+ *  far as its certificate: then another kind of key is wanted. */
 static enum hf_err meet_unknown_ca(struct check *c, bool *is_refused, struct hf_why *why)
 {
     HF_TRY(handshake(c, NULL, HF_TEST_SERVER_HOST, why));

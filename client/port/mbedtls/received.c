@@ -30,8 +30,8 @@ int hf_received_append(struct hf_bytes der, mbedtls_x509_crt **list)
 {
     if (*list == NULL && (*list = hf_x509_new()) == NULL)
         return MBEDTLS_ERR_X509_ALLOC_FAILED;
-    /* The copy owns its bytes: Mbed TLS looks at it until the verification ends, and by then the anchors may
-     * have been swapped. */
+    /* The copy owns its bytes: Mbed TLS looks at it until the verification ends, and by then the
+     * anchors may have been swapped. */
     return hf_x509_parse(*list, der, true);
 }
 
@@ -41,8 +41,8 @@ void hf_received_free_list(mbedtls_x509_crt *list)
     mbedtls_free(list);
 }
 
-/* Mbed TLS compares names byte by byte, but for the case of ASCII letters. The verdict has found the two to be
- * the same, so the issuer's copy gets the name as the leaf has it. */
+/* Mbed TLS compares names byte by byte, but for the case of ASCII letters. The verdict has found
+ * the two to be the same, so the issuer's copy gets the name as the leaf has it. */
 static int take_name(mbedtls_x509_crt *issuer, const mbedtls_x509_crt *leaf)
 {
     const mbedtls_x509_name *from = &leaf->issuer;
@@ -62,7 +62,8 @@ static int take_name(mbedtls_x509_crt *issuer, const mbedtls_x509_crt *leaf)
     return 0;
 }
 
-/* Names that a CA may not issue for, policies and extensions have no flag of their own in Mbed TLS. */
+/* Names that a CA may not issue for, policies and extensions have no flag of their own in Mbed
+ * TLS. */
 static uint32_t flags_of(unsigned faults)
 {
     static const struct {

@@ -1,6 +1,6 @@
 /*
- * A list of certificates as Mbed TLS has it in a handshake, judged by the one verifier (common/chain). No
- * I/O.
+ * A list of certificates as Mbed TLS has it in a handshake, judged by the one verifier
+ * (common/chain). No I/O.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_RECEIVED_H
 #define HF_CLIENT_PORT_MBEDTLS_RECEIVED_H
@@ -22,24 +22,24 @@ void hf_received_read(const mbedtls_x509_crt *list, struct hf_received *out);
 struct hf_received_verdict {
     bool is_valid;
     uint32_t flags; /* MBEDTLS_X509_BADCERT_…; 0 where it is valid */
-    /* The next certificate of a valid path, to be told to Mbed TLS as a trusted one: it checks one signature
-     * then, and nothing else. Its subject reads as the issuer in the leaf, whose bytes it points to. NULL where
-     * the list is not valid. */
+    /* The next certificate of a valid path, to be told to Mbed TLS as a trusted one: it checks one
+     * signature then, and nothing else. Its subject reads as the issuer in the leaf, whose bytes it
+     * points to. NULL where the list is not valid. */
     mbedtls_x509_crt *issuer;
 };
 
 /**
- * Judge `received`. `words` (NULL: not wanted; HF_WHY_MAX bytes) becomes why it is not valid, or empty.
- * HF_OK also where the first certificate cannot be read: then it is not valid. HF_E_MEMORY. The caller frees
- * `out->issuer` (hf_received_free_list).
+ * Judge `received`. `words` (NULL: not wanted; HF_WHY_MAX bytes) becomes why it is not valid, or
+ * empty. HF_OK also where the first certificate cannot be read: then it is not valid. HF_E_MEMORY.
+ * The caller frees `out->issuer` (hf_received_free_list).
  */
 HF_MUST_USE enum hf_err hf_received_judge(const struct hf_received *received,
                                           const struct hf_anchor_sets *anchors,
                                           const struct hf_chain_context *context, char *words,
                                           struct hf_received_verdict *out);
 
-/** What a verify callback does with the flags of a certificate first: clear those that Mbed TLS leaves to the
- *  verifier (deploy/mbedtls-*.patch). */
+/** What a verify callback does with the flags of a certificate first: clear those that Mbed TLS
+ *  leaves to the verifier (deploy/mbedtls-*.patch). */
 void hf_received_take_over(uint32_t *flags);
 
 /** A list of copies that Mbed TLS may free as well; NULL is fine. */

@@ -1,12 +1,12 @@
 /*
- * Verifications that are in progress on one thread, from the question of Mbed TLS for the issuer of a
- * server's certificate (the CA callback, where the whole list is judged) to the verify callback for that
- * certificate (where the verdict counts).
+ * Verifications that are in progress on one thread, from the question of Mbed TLS for the issuer of
+ * a server's certificate (the CA callback, where the whole list is judged) to the verify callback
+ * for that certificate (where the verdict counts).
  *
- * A verification that stopped half-way (out of memory, a callback of the application that failed) gives no
- * notice. So a verdict is found again by the address and the bytes of the server's certificate, and counts once,
- * for HF_RUNNING_LIFE_S, and for the same generation of anchors only. Where none is found, the list is judged
- * again.
+ * A verification that stopped half-way (out of memory, a callback of the application that failed)
+ * gives no notice. So a verdict is found again by the address and the bytes of the server's
+ * certificate, and counts once, for HF_RUNNING_LIFE_S, and for the same generation of anchors only.
+ * Where none is found, the list is judged again.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_RUNNING_H
 #define HF_CLIENT_PORT_MBEDTLS_RUNNING_H
@@ -27,10 +27,11 @@ struct hf_running_store {
     uint64_t generation;
     bool is_valid;
     uint32_t flags;
-    /* For Mbed TLS, what it was told as the next certificate of a valid path. Compared, never followed. */
+    /* For Mbed TLS, what it was told as the next certificate of a valid path. Compared, never
+     * followed. */
     const mbedtls_x509_crt *issuer;
-    /* Its verify callback was called for a certificate above the server's own: the application counts what it
-     * says, also where another store is joined with it. */
+    /* Its verify callback was called for a certificate above the server's own: the application
+     * counts what it says, also where another store is joined with it. */
     bool is_consulted;
     bool is_answered; /* and for the server's own: the verdict was given */
 };
@@ -49,11 +50,12 @@ struct hf_running {
     size_t n_stores;
 };
 
-/** The verification of the server's certificate `leaf` that runs at `now_s`; NULL: there is none on this thread. */
+/** The verification of the server's certificate `leaf` that runs at `now_s`; NULL: there is none on
+ *  this thread. */
 struct hf_running *hf_running_find(const mbedtls_x509_crt *leaf, int64_t now_s);
 
-/** Does Mbed TLS ask about `crt` further up in the list of the newest one, or another store about the same
- *  certificate? Then that one; else NULL. */
+/** Does Mbed TLS ask about `crt` further up in the list of the newest one, or another store about
+ *  the same certificate? Then that one; else NULL. */
 struct hf_running *hf_running_continue(const mbedtls_x509_crt *crt);
 
 /** The one in whose path `crt` is, above the server's own certificate; NULL: there is none. */

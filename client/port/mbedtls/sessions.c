@@ -82,7 +82,8 @@ struct hf_trust_resumption hf_sessions_offer(struct hf_sessions *s, const char *
     return resumption;
 }
 
-/* With MBEDTLS_SSL_VERIFY_NONE Mbed TLS says of a chain that it has not looked at what it says of a valid one. */
+/* With MBEDTLS_SSL_VERIFY_NONE Mbed TLS says of a chain that it has not looked at what it says of a
+ * valid one. */
 static bool is_verified(const mbedtls_ssl_context *ssl)
 {
     return mbedtls_ssl_get_verify_result(ssl) == 0 &&

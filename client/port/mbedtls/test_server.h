@@ -1,6 +1,6 @@
 /*
- * A TLS server for self-tests, made for one occasion: a CA and a server certificate with keys that exist nowhere
- * else and go with it. A client that accepts it accepts any server. No I/O.
+ * A TLS server for self-tests, made for one occasion: a CA and a server certificate with keys that
+ * exist nowhere else and go with it. A client that accepts it accepts any server. No I/O.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
 #define HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
@@ -38,7 +38,8 @@ void hf_test_server_free(struct hf_test_server *server);
 
 /* One TLS handshake between two Mbed TLS configurations, over memory, on this thread. No I/O. */
 
-/* What Mbed TLS gives for flags when no certificate was looked at, or its verification was broken off. */
+/* What Mbed TLS gives for flags when no certificate was looked at, or its verification was broken
+ * off. */
 #define HF_FLAGS_UNKNOWN UINT32_MAX
 
 /* How it ended. */
@@ -49,8 +50,8 @@ struct hf_memory_handshake {
 };
 
 /**
- * The client asks for `host`. It takes about 100 KiB of heap meanwhile, and leaves nothing behind in
- * either configuration. HF_OK when it ran, however it ended; HF_E_MEMORY; HF_E_ARGUMENT when a
+ * The client asks for `host`. It takes about 100 KiB of heap meanwhile, and leaves nothing behind
+ * in either configuration. HF_OK when it ran, however it ended; HF_E_MEMORY; HF_E_ARGUMENT when a
  * connection cannot be set up from `client`.
  */
 HF_MUST_USE enum hf_err hf_memory_handshake(const mbedtls_ssl_config *client,

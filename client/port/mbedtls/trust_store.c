@@ -219,8 +219,9 @@ static struct hf_anchor_sets sets_of(const struct hf_anchors *anchors,
     return sets;
 }
 
-/* The verdict on the list that begins with `leaf`, noted in `running`. Host names, and what the key exchange
- * asks of the key, are Mbed TLS's to check: it knows them. `*issuer` is as hf_received_verdict has it. */
+/* The verdict on the list that begins with `leaf`, noted in `running`. Host names, and what the key
+ * exchange asks of the key, are Mbed TLS's to check: it knows them. `*issuer` is as
+ * hf_received_verdict has it. */
 static int judge(struct hf_trust_store *self, const mbedtls_x509_crt *leaf,
                  struct hf_running *running, mbedtls_x509_crt **issuer)
 {
@@ -255,8 +256,8 @@ int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtl
     if (test != NULL)
         test->was_asked = true;
     *out = NULL;
-    /* The first question of a verification is for the server's own certificate: the verdict is made then. A Mbed TLS
-     * without the patches asks on where it is bad, for certificates further up. */
+    /* The first question of a verification is for the server's own certificate: the verdict is made
+     * then. A Mbed TLS without the patches asks on where it is bad, for certificates further up. */
     if (hf_running_continue(child) != NULL)
         return 0;
     struct hf_running *running = hf_running_find(child, now_s);
@@ -276,7 +277,8 @@ static struct hf_running_store *said_by(struct hf_trust_store *self, struct hf_r
     return said != NULL && said->generation == hf_trust_store_generation(self) ? said : NULL;
 }
 
-/* Does another of the joined stores vouch for the list, whose verify callback the application calls as well? */
+/* Does another of the joined stores vouch for the list, whose verify callback the application calls
+ * as well? */
 static bool is_vouched_for(const struct hf_running *running)
 {
     for (size_t i = 0; i < running->n_stores; i++)
@@ -285,8 +287,8 @@ static bool is_vouched_for(const struct hf_running *running)
     return false;
 }
 
-/* Do all stores that were asked refuse the list, and none has said so yet? Then none offered an anchor to Mbed TLS,
- * and that it has found no path says nothing. */
+/* Do all stores that were asked refuse the list, and none has said so yet? Then none offered an
+ * anchor to Mbed TLS, and that it has found no path says nothing. */
 static bool is_refused(const struct hf_running *running)
 {
     for (size_t i = 0; i < running->n_stores; i++)
@@ -295,8 +297,8 @@ static bool is_refused(const struct hf_running *running)
     return running->n_stores > 0;
 }
 
-/* The verification that this call is about is over where the verdict was given before: then another one, without a
- * CA callback of this store, has the same certificate. */
+/* The verification that this call is about is over where the verdict was given before: then another
+ * one, without a CA callback of this store, has the same certificate. */
 static struct hf_running *running_for_leaf(const struct hf_trust_store *self,
                                            const mbedtls_x509_crt *leaf)
 {

@@ -31,7 +31,7 @@ static struct file_name name_of(const struct hf_bundle_record *record, const cha
     return name;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* The text of the .json beside the .pem. */
 static enum hf_err describe(const struct hf_bundle_record *record, struct hf_buf *out,
@@ -100,8 +100,9 @@ enum hf_err hf_bundle_files_write(const char *state_dir, const struct hf_bundle_
     return write_pair(dir.text, record, why);
 }
 
-/* Where the database cannot be written at the next start, this file says what is revoked. So it is on disk
- * before a link leads to a bundle that it says something about, unless no key is revoked, as without it. */
+/* Where the database cannot be written at the next start, this file says what is revoked. So it is
+ * on disk before a link leads to a bundle that it says something about, unless no key is revoked,
+ * as without it. */
 static enum hf_err write_revoked(const char *dir, struct hf_bytes keys, struct hf_why *why)
 {
     struct hf_path path;
@@ -142,8 +143,8 @@ static enum hf_err point_link(const char *dir, const char *name,
 }
 
 /* Only what has a name of our own form is ours to remove: 64 hexadecimal digits and a dot, with one
- * more dot in front while it is being written; the list of revoked keys while it is being written; and
- * links on their way. */
+ * more dot in front while it is being written; the list of revoked keys while it is being written;
+ * and links on their way. */
 static bool is_ours(const char *name)
 {
     if (strcmp(name, "active.new") == 0 || strcmp(name, "previous.new") == 0)
@@ -197,7 +198,7 @@ enum hf_err hf_bundle_files_follow(const char *state_dir, const struct hf_bundle
     return HF_OK;
 }
 
-/* ---- loading without the database ---------------------------------------------------------------- */
+/* ---- loading without the database ------------------------------------------------------------ */
 
 static enum hf_err copy_name(const json_t *object, const char *key, char out[65],
                              struct hf_why *why)
@@ -226,7 +227,8 @@ static enum hf_err read_description(const json_t *object, struct hf_bundle_recor
     return hf_json_dump(custom, JSON_COMPACT | JSON_PRESERVE_ORDER, &out->custom, why);
 }
 
-/* Both files of `target`, the .pem that a link names. The name, the .json and the bytes must agree. */
+/* Both files of `target`, the .pem that a link names. The name, the .json and the bytes must
+ * agree. */
 static enum hf_err load_pair(const char *dir, const char *target, struct hf_bundle_record *out,
                              struct hf_why *why)
 {

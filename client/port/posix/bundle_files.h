@@ -10,8 +10,8 @@
  * old content is published as a higher version): the one link then says which of them is active,
  * and moving it moves .pem and .json in one step.
  *
- * Bundle files and links are not synced: the database and its copy are, and each open compares the files
- * with it and writes again what a power cut took.
+ * Bundle files and links are not synced: the database and its copy are, and each open compares the
+ * files with it and writes again what a power cut took.
  */
 #ifndef HF_CLIENT_PORT_POSIX_BUNDLE_FILES_H
 #define HF_CLIENT_PORT_POSIX_BUNDLE_FILES_H
@@ -26,16 +26,16 @@ struct hf_bundle_slots {
     const struct hf_buf *revoked; /* keys of 32 bytes; NULL: leave their file as it is */
 };
 
-/** Write both files of `record`, unless they are there and whole. Nothing points to them yet. HF_E_FORMAT
- *  if `custom` is not a JSON object, HF_E_STORAGE. */
+/** Write both files of `record`, unless they are there and whole. Nothing points to them yet.
+ *  HF_E_FORMAT if `custom` is not a JSON object, HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_bundle_files_write(const char *state_dir,
                                               const struct hf_bundle_record *record,
                                               struct hf_why *why);
 
 /**
- * Make the folder agree with the database: every bundle's files there and whole, then the links moved,
- * and only then everything else in the folder removed. May be cut anywhere and done again. The caller
- * holds STATE/lock.
+ * Make the folder agree with the database: every bundle's files there and whole, then the links
+ * moved, and only then everything else in the folder removed. May be cut anywhere and done again.
+ * The caller holds STATE/lock.
  */
 HF_MUST_USE enum hf_err hf_bundle_files_follow(const char *state_dir,
                                                const struct hf_bundle_slots *slots,
@@ -49,8 +49,8 @@ HF_MUST_USE enum hf_err hf_bundle_files_follow(const char *state_dir,
 HF_MUST_USE enum hf_err hf_bundle_files_load(const char *state_dir, enum hf_slot slot,
                                              struct hf_bundle_record *out, struct hf_why *why);
 
-/** The keys in STATE/bundles/revoked: the SHA-256 of its other lines, and these (hf_revoked_parse). `out` is
- *  appended to on HF_OK only. HF_E_NOT_FOUND, HF_E_STORAGE where it is damaged. */
+/** The keys in STATE/bundles/revoked: the SHA-256 of its other lines, and these (hf_revoked_parse).
+ *  `out` is appended to on HF_OK only. HF_E_NOT_FOUND, HF_E_STORAGE where it is damaged. */
 HF_MUST_USE enum hf_err hf_revoked_file_load(const char *state_dir, struct hf_buf *out,
                                              struct hf_why *why);
 

@@ -1,5 +1,5 @@
-/* What `holdfast init` writes down, `holdfast config` changes and every check reads: the tables config,
- * mirror and endpoint. */
+/* What `holdfast init` writes down, `holdfast config` changes and every check reads: the tables
+ * config, mirror and endpoint. */
 #ifndef HF_CLIENT_PORT_POSIX_CONFIG_STORE_H
 #define HF_CLIENT_PORT_POSIX_CONFIG_STORE_H
 
@@ -11,7 +11,8 @@
 
 #define HF_CONFIG_TEXTS_MAX 16 /* columns of the table config; more than there are */
 
-/* A configuration that owns its texts. `view` points into it: hf_stored_config_settle after a move. */
+/* A configuration that owns its texts. `view` points into it: hf_stored_config_settle after a
+ * move. */
 struct hf_stored_config {
     struct hf_posix_config view;
     char *urls[HF_MIRRORS_MAX];
@@ -24,8 +25,8 @@ struct hf_stored_config {
 };
 
 /** In words: addresses, names, id, PEM and paths, before anything is written. Reads the client
- *  certificate and its key, which is `key`, of the port, instead if that is not NULL. With `before`, only what differs
- *  from that. HF_E_ARGUMENT. */
+ *  certificate and its key, which is `key`, of the port, instead if that is not NULL. With
+ *  `before`, only what differs from that. HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_config_check(const struct hf_posix_config *config,
                                         const struct hf_posix_config *before,
                                         const struct hf_device_key *key, struct hf_why *why);

@@ -43,7 +43,7 @@ enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why)
     }
 }
 
-/* ---- statements -------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 enum hf_err hf_db_exec(sqlite3 *db, const char *sql, const char *action, struct hf_why *why)
 {
@@ -165,10 +165,10 @@ enum hf_err hf_db_check_pages(sqlite3 *db, struct hf_why *why)
     return err;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
-/* HF_E_FORMAT where the bytes of the file are at fault: what `err` on `db` came from. Also a block that the
- * disk cannot give back any more. Not so with rights, memory or another process. */
+/* HF_E_FORMAT where the bytes of the file are at fault: what `err` on `db` came from. Also a block
+ * that the disk cannot give back any more. Not so with rights, memory or another process. */
 static enum hf_err tell_damage(sqlite3 *db, enum hf_err err)
 {
     int code = sqlite3_extended_errcode(db); /* SQLITE_OK: pages were read, and are damaged */
@@ -179,8 +179,8 @@ static enum hf_err tell_damage(sqlite3 *db, enum hf_err err)
     return err == HF_E_STORAGE && is_damage ? HF_E_FORMAT : err;
 }
 
-/* On failure too `*out` may be a connection, to be asked for its error and closed. One thread at a time uses
- * a connection, so it needs no mutex. */
+/* On failure too `*out` may be a connection, to be asked for its error and closed. One thread at a
+ * time uses a connection, so it needs no mutex. */
 static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct hf_why *why)
 {
     int code = sqlite3_open_v2(name, out, flags | SQLITE_OPEN_NOMUTEX, NULL);
@@ -242,8 +242,9 @@ static enum hf_err leave_log(const char *path, struct hf_why *why)
     return HF_OK;
 }
 
-/* Read it once, and go on with the log or the journal that it has; a new one gets a log. SQLite changes
- * the header first and maps the log's index afterwards, so the first read tells whether that works. */
+/* Read it once, and go on with the log or the journal that it has; a new one gets a log. SQLite
+ * changes the header first and maps the log's index afterwards, so the first read tells whether
+ * that works. */
 static enum hf_err try_to_write(const char *path, bool is_new, bool *lacks_memory, sqlite3 **out,
                                 struct hf_why *why)
 {

@@ -1,7 +1,8 @@
 /*
- * SQLite, with its faults as sentences: a write-ahead log with explicit syncs or, where processes cannot
- * share memory, a rollback journal. README.md (Power cuts) says why. On a disk that cannot be written the
- * database is opened for reading with the files of its log or, if they cannot be used, as "immutable".
+ * SQLite, with its faults as sentences: a write-ahead log with explicit syncs or, where processes
+ * cannot share memory, a rollback journal. README.md (Power cuts) says why. On a disk that cannot
+ * be written the database is opened for reading with the files of its log or, if they cannot be
+ * used, as "immutable".
  */
 #ifndef HF_CLIENT_PORT_POSIX_DB_H
 #define HF_CLIENT_PORT_POSIX_DB_H
@@ -21,19 +22,20 @@
 HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why);
 
 /**
- * Open an existing one and read through it once. Where it cannot be opened for writing (read-only or
- * full disk), it is opened for reading and `not_writable` says why; else that stays as it was.
+ * Open an existing one and read through it once. Where it cannot be opened for writing (read-only
+ * or full disk), it is opened for reading and `not_writable` says why; else that stays as it was.
  * HF_E_FORMAT, here or in `not_writable`, when its bytes are at fault, or it or its log is no file;
  * HF_E_STORAGE when it cannot be read for another reason, HF_E_BUSY, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                                    struct hf_why *why);
 
-/** What was written stands in the database's own file; its log is empty. No other process has it open. */
+/** What was written stands in the database's own file; its log is empty. No other process has it
+ *  open. */
 HF_MUST_USE enum hf_err hf_db_fold(sqlite3 *db, struct hf_why *why);
 
-/** Open for reading alone. With the log, if its files are there and can be read; else as of the last
- *  time that the log was folded in. HF_E_STORAGE, HF_E_BUSY, HF_E_MEMORY. */
+/** Open for reading alone. With the log, if its files are there and can be read; else as of the
+ *  last time that the log was folded in. HF_E_STORAGE, HF_E_BUSY, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_db_open_for_reading(const char *path, sqlite3 **out, struct hf_why *why);
 
 /** A file may be anything: nothing in its schema is trusted, and its cells are checked. Of every
@@ -86,9 +88,9 @@ HF_MUST_USE enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, stru
                                             struct hf_why *why);
 
 /*
- * The schema: numbered steps forward (schema/client-migrations), compiled in. A new database runs them
- * all, so there is one way to come to today's schema and every start of a fleet tests it. PRAGMA
- * user_version says how many have been run.
+ * The schema: numbered steps forward (schema/client-migrations), compiled in. A new database runs
+ * them all, so there is one way to come to today's schema and every start of a fleet tests it.
+ * PRAGMA user_version says how many have been run.
  */
 
 struct hf_migration {
@@ -103,12 +105,12 @@ extern const size_t hf_client_migrations_len;
 #define HF_SCHEMA_HASH_LEN 32
 #define HF_SCHEMA_HASH_HEX_LEN 65 /* with its NUL */
 
-/** hf_schema_hash of the schema that all of them make (hf_schema_compare). tests/unit/test_migrate.c says
- *  what it has to be after a new step. */
+/** hf_schema_hash of the schema that all of them make (hf_schema_compare).
+ *  tests/unit/test_migrate.c says what it has to be after a new step. */
 extern const char hf_client_schema_hash[];
 
-/** BLAKE2b of what hf_schema_describe gives, as text. Each start computes it, and it takes a fraction of
- *  the time of SHA-256. */
+/** BLAKE2b of what hf_schema_describe gives, as text. Each start computes it, and it takes a
+ *  fraction of the time of SHA-256. */
 void hf_schema_hash(struct hf_bytes description, char out[HF_SCHEMA_HASH_HEX_LEN]);
 
 /** "HFCT" in the file's header: a client's database of ours. */
@@ -126,8 +128,8 @@ HF_MUST_USE enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, stru
 
 /**
  * Is the schema, every name and rule of it, what `steps` make of a new database up to `version`,
- * which hf_schema_check has found? SQLite does not notice a bit that flipped in the text of its schema:
- * it then knows a column by another name. HF_E_FORMAT.
+ * which hf_schema_check has found? SQLite does not notice a bit that flipped in the text of its
+ * schema: it then knows a column by another name. HF_E_FORMAT.
  */
 HF_MUST_USE enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps,
                                           int64_t version, struct hf_why *why);
@@ -140,26 +142,26 @@ HF_MUST_USE enum hf_err hf_schema_migrate(sqlite3 *db, const struct hf_migration
                                           size_t n_steps, struct hf_why *why);
 
 /*
- * What must not be corrupt in a row. SQLite keeps no checksums of its rows, so a bit that flips in one is
- * nothing to it.
+ * What must not be corrupt in a row. SQLite keeps no checksums of its rows, so a bit that flips in
+ * one is nothing to it.
  */
 
 /**
- * Append the root metadata of `db` to `out`, with its version in `*version`. It is the only stored data
- * that cannot be fetched again, so it is compared with the receipt of its verification
+ * Append the root metadata of `db` to `out`, with its version in `*version`. It is the only stored
+ * data that cannot be fetched again, so it is compared with the receipt of its verification
  * (common/tuf/receipts.h) or, without one, verified (TUF 5.2). HF_E_NOT_FOUND where there is none,
  * HF_E_STORAGE where it is damaged, HF_E_BUSY, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_db_root_load(sqlite3 *db, struct hf_buf *out, int64_t *version,
                                         struct hf_why *why);
 
-/** The same without the bytes. `known`, or NULL: the SHA-256 of root metadata that passed before, which
- *  passes at once; empty at first, and written when other root metadata passes. */
+/** The same without the bytes. `known`, or NULL: the SHA-256 of root metadata that passed before,
+ *  which passes at once; empty at first, and written when other root metadata passes. */
 HF_MUST_USE enum hf_err hf_db_root_check(sqlite3 *db, char known[HF_SHA256_HEX_LEN],
                                          struct hf_why *why);
 
-/* The list of revoked keys as it is stored: 64 hexadecimal digits a line, and beside these lines their
- * SHA-256. */
+/* The list of revoked keys as it is stored: 64 hexadecimal digits a line, and beside these lines
+ * their SHA-256. */
 #define HF_REVOKED_LINE_LEN                                                                        \
     HF_SHA256_HEX_LEN /* the digits, and a newline where their NUL would be */
 #define HF_REVOKED_LINES_MAX (HF_REVOKED_MAX * HF_REVOKED_LINE_LEN) /* bytes of the longest list */
@@ -172,8 +174,8 @@ HF_MUST_USE enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha2
 HF_MUST_USE enum hf_err hf_revoked_format(struct hf_bytes keys, struct hf_buf *lines,
                                           char sha256[HF_SHA256_HEX_LEN], struct hf_why *why);
 
-/** The keys, appended to `out`. HF_E_NOT_FOUND where no list was ever saved, HF_E_STORAGE where it is
- *  damaged. */
+/** The keys, appended to `out`. HF_E_NOT_FOUND where no list was ever saved, HF_E_STORAGE where it
+ *  is damaged. */
 HF_MUST_USE enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *out, struct hf_why *why);
 /** `keys`: at most HF_REVOKED_MAX of 32 bytes each. */
 HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, struct hf_why *why);
@@ -181,16 +183,17 @@ HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, st
 HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
 
 /** What the device refuses permanently: are `bundle.floor` and `bundle.rejected` numbers still
- *  (client/core/state.c), and is the list of revoked keys whole? A floor that is none would stop every update, a damaged list would bring back what was revoked. HF_E_FORMAT. */
+ *  (client/core/state.c), and is the list of revoked keys whole? A floor that is none would stop
+ *  every update, a damaged list would bring back what was revoked. HF_E_FORMAT. */
 HF_MUST_USE enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why);
 
 /*
- * The copy of the database, STATE/holdfast.db.backup, which replaces it when it is damaged or lost: such
- * a device repairs itself and keeps its floors.
+ * The copy of the database, STATE/holdfast.db.backup, which replaces it when it is damaged or lost:
+ * such a device repairs itself and keeps its floors.
  *
- * The schema counts changes that must not be lost (table change). The copy is made again when it has
- * seen fewer; a database that has seen fewer than its copy has lost some, with its write-ahead log
- * for instance, which SQLite alone would not notice.
+ * The schema counts changes that must not be lost (table change). The copy is made again when it
+ * has seen fewer; a database that has seen fewer than its copy has lost some, with its write-ahead
+ * log for instance, which SQLite alone would not notice.
  */
 
 /** How many changes the database has seen. */
@@ -213,18 +216,19 @@ HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db,
 HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out,
                                              int64_t *version, struct hf_why *why);
 
-/** The copy for reading alone, if it is whole and of today's schema, for a database whose place it cannot
- *  take, as on a read-only disk. HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_SCHEMA, … */
+/** The copy for reading alone, if it is whole and of today's schema, for a database whose place it
+ *  cannot take, as on a read-only disk. HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_SCHEMA, … */
 HF_MUST_USE enum hf_err hf_db_copy_open(const char *state_dir, sqlite3 **out, struct hf_why *why);
 
-/** What stands where SQLite's shared memory should be, and is no file, is moved away: it is not used,
- *  and nothing is lost. If that fails, opening the database says so. */
+/** What stands where SQLite's shared memory should be, and is no file, is moved away: it is not
+ *  used, and nothing is lost. If that fails, opening the database says so. */
 void hf_db_clear_index(const char *state_dir);
 
 /**
- * The copy becomes the database; what was there is kept as STATE/holdfast.db.damaged. Needs no space
- * on the disk, may be cut anywhere and done again. The caller holds STATE/lock and has the database
- * not open. HF_E_NOT_FOUND without a copy that is whole, HF_E_STORAGE; nothing has changed then.
+ * The copy becomes the database; what was there is kept as STATE/holdfast.db.damaged. Needs no
+ * space on the disk, may be cut anywhere and done again. The caller holds STATE/lock and has the
+ * database not open. HF_E_NOT_FOUND without a copy that is whole, HF_E_STORAGE; nothing has changed
+ * then.
  */
 HF_MUST_USE enum hf_err hf_db_copy_restore(const char *state_dir, struct hf_why *why);
 

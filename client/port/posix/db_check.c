@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the schema -------------------------------------------------------------------------------- */
+/* ---- the schema ------------------------------------------------------------------------------ */
 
 static const char updating[] = "bring the database's schema up to date";
 
@@ -111,8 +111,8 @@ enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps, int
     enum hf_err err = hf_schema_describe(db, &is, why);
     if (err != HF_OK)
         goto out;
-    /* To build a database costs more than an update without news, so that is done only if the schema is
-     * not today's. */
+    /* To build a database costs more than an update without news, so that is done only if the
+     * schema is not today's. */
     hf_schema_hash(hf_buf_bytes(&is), hash);
     if (steps == hf_client_migrations && version == (int64_t)hf_client_migrations_len &&
         strcmp(hash, hf_client_schema_hash) == 0)
@@ -135,7 +135,7 @@ out:
     return err;
 }
 
-/* ---- the root metadata ------------------------------------------------------------------------- */
+/* ---- the root metadata ----------------------------------------------------------------------- */
 
 static enum hf_err load_root(sqlite3 *db, struct hf_buf *out, struct hf_why *why)
 {
@@ -217,7 +217,7 @@ enum hf_err hf_db_root_check(sqlite3 *db, char known[HF_SHA256_HEX_LEN], struct 
     return err;
 }
 
-/* ---- the revoked keys, and floors -------------------------------------------------------------- */
+/* ---- the revoked keys, and floors ------------------------------------------------------------ */
 
 enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha256, const char *where,
                              struct hf_buf *out, struct hf_why *why)

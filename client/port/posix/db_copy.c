@@ -63,8 +63,8 @@ bool hf_db_copy_is_whole(const char *state_dir, char known_root[HF_SHA256_HEX_LE
     return is_whole;
 }
 
-/* What power cuts left of copies in the making, which hf_file_replace names ".NAME.XXXXXX". The caller
- * holds the lock, so no other process makes one. */
+/* What power cuts left of copies in the making, which hf_file_replace names ".NAME.XXXXXX". The
+ * caller holds the lock, so no other process makes one. */
 static void remove_leftovers(const char *state_dir)
 {
     static const char prefix[] = "." COPY ".";
@@ -178,8 +178,8 @@ enum hf_err hf_db_copy_restore(const char *state_dir, struct hf_why *why)
     sqlite3_close(db);
     if (err != HF_OK)
         return hf_fail(why, HF_E_NOT_FOUND, "the copy %s cannot be used either", copy.text);
-    /* Log and journal belong to what is damaged: they must be gone for certain before the copy comes, or
-     * SQLite would apply them. */
+    /* Log and journal belong to what is damaged: they must be gone for certain before the copy
+     * comes, or SQLite would apply them. */
     HF_TRY(move_if_there(state_dir, DATABASE "-wal", DAMAGED "-wal", why));
     HF_TRY(move_if_there(state_dir, DATABASE "-journal", DAMAGED "-journal", why));
     (void)unlink(index.text);

@@ -109,8 +109,8 @@ static bool load_auth(struct hf_endpoint_probe *p, struct hf_client_auth *out)
     return err == HF_OK;
 }
 
-/* Once, by handshakes in memory with the very configuration that would show a certificate: a probe ends at a
- * chain that is not valid. */
+/* Once, by handshakes in memory with the very configuration that would show a certificate: a probe
+ * ends at a chain that is not valid. */
 static enum hf_err prove_verification(struct hf_endpoint_probe *p, struct hf_client_auth *auth,
                                       struct hf_why *why)
 {
@@ -130,8 +130,8 @@ static enum hf_err prove_verification(struct hf_endpoint_probe *p, struct hf_cli
     return err;
 }
 
-/* The store becomes the anchors of all sets together: the chain that would be lost must be proved as well as
- * the one that is kept. What the publisher revokes is in none of these. */
+/* The store becomes the anchors of all sets together: the chain that would be lost must be proved
+ * as well as the one that is kept. What the publisher revokes is in none of these. */
 static enum hf_err fill_with_all(struct hf_endpoint_probe *p, const struct hf_anchor_set *sets,
                                  size_t n_sets, struct hf_why *why)
 {
@@ -168,8 +168,9 @@ struct hf_tls_offer hf_probe_offer(enum hf_offer offer, bool has_legacy_ciphers)
     return out;
 }
 
-/* With a certificate the handshake may end at the server's chain, or over the certificate itself, before
- * the server has proved anything; then once more without. Both together have the time of one. */
+/* With a certificate the handshake may end at the server's chain, or over the certificate itself,
+ * before the server has proved anything; then once more without. Both together have the time of
+ * one. */
 static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer offer,
                                const struct hf_probe_client *client,
                                struct hf_tls_probe_result *out, struct hf_why *why)
@@ -274,7 +275,8 @@ enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config,
     p->log = log;
     p->key = key;
     p->has_legacy_ciphers = config->has_legacy_ciphers;
-    /* They were checked before they were stored. A device whose disk has rotted goes on with the rest. */
+    /* They were checked before they were stored. A device whose disk has rotted goes on with the
+     * rest. */
     for (size_t i = 0; i < config->n_endpoints; i++) {
         struct server *server = &p->servers[p->n_servers];
         struct hf_why reason = {0};

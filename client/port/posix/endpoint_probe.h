@@ -1,6 +1,6 @@
 /*
- * What does a server show? common/tls/tls_probe.h over a socket, and with the certificate of a client
- * where there is one. What the chain is worth is chain.h's business.
+ * What does a server show? common/tls/tls_probe.h over a socket, and with the certificate of a
+ * client where there is one. What the chain is worth is chain.h's business.
  */
 #ifndef HF_CLIENT_PORT_POSIX_ENDPOINT_PROBE_H
 #define HF_CLIENT_PORT_POSIX_ENDPOINT_PROBE_H
@@ -39,15 +39,16 @@ HF_MUST_USE enum hf_err hf_probe(const struct hf_probe_request *request,
  * handshakes and nothing more. Proxies are not used: this is about the servers themselves.
  *
  * Where the device has a client certificate, it is shown to a server only if its chain validates
- * under the anchors of all sets together; the holder of a CA that is being dropped never sees it, since
- * the sets are without that. Every other handshake shows nothing and takes the chain down as it is.
+ * under the anchors of all sets together; the holder of a CA that is being dropped never sees it,
+ * since the sets are without that. Every other handshake shows nothing and takes the chain down as
+ * it is.
  */
 
 struct hf_endpoint_probe;
 
-/** Copies what `config` says of endpoints and of the client certificate, which is read again at each
- *  look: one that cannot be read is logged and not shown. `*key` is read then too: the key of the port, or
- *  NULL; `key` may be NULL, and must outlive the probe. HF_E_ARGUMENT, HF_E_MEMORY. */
+/** Copies what `config` says of endpoints and of the client certificate, which is read again at
+ *  each look: one that cannot be read is logged and not shown. `*key` is read then too: the key of
+ *  the port, or NULL; `key` may be NULL, and must outlive the probe. HF_E_ARGUMENT, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config,
                                               const struct hf_device_key *const *key,
                                               struct hf_log_port log,

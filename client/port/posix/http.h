@@ -40,21 +40,23 @@ struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transp
 void hf_http_transport_idle(struct hf_http_transport *transport);
 
 /**
- * Show servers the certificate that `identity` gives, from now on: to the server of the URL that is asked, if
- * its chain validates, and to no other that it redirects to. Taken; NULL for none.
+ * Show servers the certificate that `identity` gives, from now on: to the server of the URL that is
+ * asked, if its chain validates, and to no other that it redirects to. Taken; NULL for none.
  */
 void hf_http_transport_identify_take(struct hf_http_transport *transport,
                                      struct hf_shown_identity *identity);
 /** Load it again at the next request. */
 void hf_http_transport_forget_identity(struct hf_http_transport *transport);
-/** Did the server that answered the last fetch ask for a new certificate (Holdfast-Rotate)? It was shown this one, at
- *  the origin of the URL that was fetched. Only the device's own service may ask: fetch from that. */
+/** Did the server that answered the last fetch ask for a new certificate (Holdfast-Rotate)? It was
+ *  shown this one, at the origin of the URL that was fetched. Only the device's own service may
+ *  ask: fetch from that. */
 bool hf_http_transport_asks_for_rotation(const struct hf_http_transport *transport);
 
 /**
- * One request to the fleet service's API, over a connection of its own that is closed after it. The server's
- * chain is always validated, redirects are not followed, and nothing is repeated. HF_OK whatever the
- * status; HF_E_ARGUMENT for a URL that is not https; else as a fetch. The caller frees `out->body`.
+ * One request to the fleet service's API, over a connection of its own that is closed after it. The
+ * server's chain is always validated, redirects are not followed, and nothing is repeated. HF_OK
+ * whatever the status; HF_E_ARGUMENT for a URL that is not https; else as a fetch. The caller frees
+ * `out->body`.
  */
 HF_MUST_USE enum hf_err hf_http_transport_call(struct hf_http_transport *transport,
                                                const struct hf_api_request *request,
@@ -79,8 +81,8 @@ HF_MUST_USE enum hf_err hf_http_request_get(const struct hf_url *url, const stru
                                             const char *etag, struct hf_buf *out,
                                             struct hf_why *why);
 
-/** Append a request of the fleet service's API: `method`, and `json` as its body unless that is empty. Over
- *  https only, so no proxy sees it. */
+/** Append a request of the fleet service's API: `method`, and `json` as its body unless that is
+ *  empty. Over https only, so no proxy sees it. */
 HF_MUST_USE enum hf_err hf_http_request_api(const struct hf_url *url, const char *method,
                                             struct hf_bytes json, struct hf_buf *out,
                                             struct hf_why *why);
@@ -161,10 +163,10 @@ HF_MUST_USE enum hf_err hf_answer_end(struct hf_answer *answer, struct hf_why *w
 struct hf_tls_client;
 
 /**
- * Both stores are borrowed and must outlive it. `server_ca` may be NULL. `device` NULL: a client that does
- * not judge the server's chain, for recovery. Then a server only has to hold the key of the certificate
- * that it shows; no session is offered or kept, and no certificate shown. `has_legacy_ciphers` as in
- * struct hf_tls_offer. HF_E_TLS, HF_E_MEMORY.
+ * Both stores are borrowed and must outlive it. `server_ca` may be NULL. `device` NULL: a client
+ * that does not judge the server's chain, for recovery. Then a server only has to hold the key of
+ * the certificate that it shows; no session is offered or kept, and no certificate shown.
+ * `has_legacy_ciphers` as in struct hf_tls_offer. HF_E_TLS, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_tls_client_new(struct hf_trust_store *device,
                                           struct hf_trust_store *server_ca, bool has_legacy_ciphers,
@@ -172,8 +174,8 @@ HF_MUST_USE enum hf_err hf_tls_client_new(struct hf_trust_store *device,
 /** No connection of it may be open any more. */
 void hf_tls_client_free(struct hf_tls_client *client);
 
-/** Show `auth`, which must outlive the client, to servers that ask for a certificate and whose chain
- *  validates. Not for a client that does not judge chains: HF_E_STATE. HF_E_TLS. */
+/** Show `auth`, which must outlive the client, to servers that ask for a certificate and whose
+ *  chain validates. Not for a client that does not judge chains: HF_E_STATE. HF_E_TLS. */
 HF_MUST_USE enum hf_err hf_tls_client_show(struct hf_tls_client *client,
                                            struct hf_client_auth *auth, struct hf_why *why);
 

@@ -1,6 +1,7 @@
 /*
- * One connection that carries HTTP requests, one after the other: to the server or to a proxy, plain or in TLS,
- * through a CONNECT tunnel where both are wanted. The transport makes and keeps them.
+ * One connection that carries HTTP requests, one after the other: to the server or to a proxy,
+ * plain or in TLS, through a CONNECT tunnel where both are wanted. The transport makes and keeps
+ * them.
  */
 #ifndef HF_CLIENT_PORT_POSIX_HTTP_CONN_H
 #define HF_CLIENT_PORT_POSIX_HTTP_CONN_H
@@ -16,8 +17,9 @@ struct hf_http_conn {
     struct hf_proxy proxy;
 };
 
-/* Where a request goes, and how. `also`: which kind of address, besides the public ones, the name may lead to;
- * NULL: wherever it leads. A proxy looks the name up itself, so that it does not matter there. */
+/* Where a request goes, and how. `also`: which kind of address, besides the public ones, the name
+ * may lead to; NULL: wherever it leads. A proxy looks the name up itself, so that it does not
+ * matter there. */
 struct hf_http_way {
     const struct hf_url *url;
     const struct hf_proxy *proxy;
@@ -31,8 +33,8 @@ HF_MUST_USE enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struc
                                           struct hf_http_conn **out, struct hf_why *why);
 void hf_http_conn_close(struct hf_http_conn *conn);
 
-/** Send `request` and read into `answer`, which was initialised for it, until it is complete. After an error,
- *  or where the answer says so (may_reuse), the connection is of no more use. */
+/** Send `request` and read into `answer`, which was initialised for it, until it is complete. After
+ *  an error, or where the answer says so (may_reuse), the connection is of no more use. */
 HF_MUST_USE enum hf_err hf_http_conn_exchange(struct hf_http_conn *conn, struct hf_bytes request,
                                               const struct hf_deadline *deadline,
                                               struct hf_answer *answer, struct hf_why *why);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static enum hf_err append_proxy_authorization(const struct hf_proxy *proxy, struct hf_buf *out)
 {
@@ -16,8 +16,8 @@ static enum hf_err append_proxy_authorization(const struct hf_proxy *proxy, stru
 /**
  * One entity tag (RFC 9110, 8.8.3) and nothing else: it is sent back as it came, and there `*` or a
  * list would match whatever the server has. A weak one is as good: If-None-Match compares weakly
- * (13.1.2), caches that compress send no other, and that the metadata is genuine does not rest on it.
- * Asking without a tag costs a body, no more.
+ * (13.1.2), caches that compress send no other, and that the metadata is genuine does not rest on
+ * it. Asking without a tag costs a body, no more.
  */
 static bool is_etag(const char *text)
 {
@@ -119,7 +119,7 @@ enum hf_err hf_http_request_connect(const struct hf_endpoint *peer, const struct
     return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 }
 
-/* ---- what llhttp calls: 0 to go on, -1 when refused, HPE_PAUSED at the end ------------------------ */
+/* ---- what llhttp calls: 0 to go on, -1 when refused, HPE_PAUSED at the end ------------------- */
 
 static int refuse(struct hf_answer *a, enum hf_err code, const char *text)
 {
@@ -322,7 +322,7 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* ---- feeding it --------------------------------------------------------------------------------- */
+/* ---- feeding it ------------------------------------------------------------------------------ */
 
 void hf_answer_init(struct hf_answer *answer, enum hf_answer_kind kind, size_t max_bytes)
 {

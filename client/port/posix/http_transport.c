@@ -28,7 +28,7 @@ struct hf_http_transport {
     size_t n_kept;
 };
 
-/* ---- connections kept alive --------------------------------------------------------------------- */
+/* ---- connections kept alive ------------------------------------------------------------------ */
 
 static struct hf_http_conn *take_out(struct hf_http_transport *t, size_t i)
 {
@@ -39,8 +39,8 @@ static struct hf_http_conn *take_out(struct hf_http_transport *t, size_t i)
     return conn;
 }
 
-/** A kept connection for that way, or NULL. Those that the server has closed, or over which something has
- *  come unasked, are dropped. */
+/** A kept connection for that way, or NULL. Those that the server has closed, or over which
+ *  something has come unasked, are dropped. */
 static struct hf_http_conn *take_kept(struct hf_http_transport *t, const struct hf_http_way *way)
 {
     for (size_t i = 0; i < t->n_kept;) {
@@ -62,7 +62,7 @@ void hf_http_transport_idle(struct hf_http_transport *transport)
         hf_http_conn_close(take_out(transport, 0));
 }
 
-/* ---- one request -------------------------------------------------------------------------------- */
+/* ---- one request ----------------------------------------------------------------------------- */
 
 /* A request on its way. */
 struct get {
@@ -107,12 +107,14 @@ static enum hf_err get_over(struct hf_http_transport *t, struct hf_http_conn *co
     return HF_OK;
 }
 
-/* Over a connection that was kept or, if there is none or it fails without an answer, over a new one. */
+/* Over a connection that was kept or, if there is none or it fails without an answer, over a new
+ * one. */
 static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct hf_bytes request,
                             struct hf_why *why)
 {
-    /* Which kind of address, besides the public ones, a connection may lead to; NULL for any. An address
-     * in the URL of a redirect is named by the configuration, or it would not have got this far. */
+    /* Which kind of address, besides the public ones, a connection may lead to; NULL for any. An
+     * address in the URL of a redirect is named by the configuration, or it would not have got this
+     * far. */
     bool is_free = get->n_redirects == 0 || hf_endpoint_is_address(&get->url.peer);
     bool is_waived = get->request->waives_validation;
     const struct hf_http_way way = {
@@ -134,8 +136,9 @@ static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct
             return HF_OK;
         if (get->answer.has_begun || hf_deadline_check(&get->deadline, NULL) != HF_OK)
             return hf_fail(why, err, "%s", reason.text);
-        /* The server may have closed it while the request was on its way. A GET can be repeated, and so can
-         * reports, by their numbers; over a new connection, so there is no second time. */
+        /* The server may have closed it while the request was on its way. A GET can be repeated,
+         * and so can reports, by their numbers; over a new connection, so there is no second
+         * time. */
     }
     connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
     enum hf_err err = hf_http_conn_open(is_waived ? t->unvalidated : validating, &way, &connect,
@@ -179,7 +182,7 @@ static enum hf_err get_following(struct hf_http_transport *t, struct get *get, s
     }
 }
 
-/* ---- the client certificate ----------------------------------------------------------------------- */
+/* ---- the client certificate ------------------------------------------------------------------ */
 
 /* A client that shows `auth`; `auth` outlives it. */
 static enum hf_err make_identified(const struct hf_http_transport *t, struct hf_client_auth *auth,
@@ -245,7 +248,7 @@ bool hf_http_transport_asks_for_rotation(const struct hf_http_transport *transpo
     return transport->asks_for_rotation;
 }
 
-/* ---- the API of the fleet service ------------------------------------------------------------------ */
+/* ---- the API of the fleet service ------------------------------------------------------------ */
 
 /* Over a connection of its own, which shows what this request is to show. */
 static enum hf_err call_over(struct hf_http_transport *t, const struct hf_http_way *way,
@@ -300,7 +303,7 @@ enum hf_err hf_http_transport_call(struct hf_http_transport *t,
     return err;
 }
 
-/* ---- the port ----------------------------------------------------------------------------------- */
+/* ---- the port -------------------------------------------------------------------------------- */
 
 static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why)
@@ -321,8 +324,8 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
         if (out->status == 200 && is_at_origin(&get))
             memcpy(out->etag, get.answer.etag, sizeof out->etag);
     } else {
-        /* The URL that was asked for. One that the answer named is the server's text, of which nothing
-         * is quoted but a host that the configuration names too. */
+        /* The URL that was asked for. One that the answer named is the server's text, of which
+         * nothing is quoted but a host that the configuration names too. */
         struct hf_buf text = {0};
         char host[HF_ENDPOINT_TEXT];
         hf_endpoint_format(&get.url.peer, host);

@@ -87,8 +87,8 @@ static enum hf_err make_database(const char *making, const struct hf_posix_confi
     return err;
 }
 
-/* Make the bundle files and the copy before the first update. A file system that cannot hold the database
- * is noticed here, and not at the first update. */
+/* Make the bundle files and the copy before the first update. A file system that cannot hold the
+ * database is noticed here, and not at the first update. */
 static enum hf_err open_once(const char *state, struct hf_log_port log, struct hf_why *why)
 {
     struct hf_sqlite_store *store = NULL;
@@ -98,7 +98,8 @@ static enum hf_err open_once(const char *state, struct hf_log_port log, struct h
     HF_TRY(hf_sqlite_store_open(state, false, &store, why));
     enum hf_err err = hf_sqlite_store_try(store, why);
     if (err == HF_OK) {
-        /* So that a damaged database can be replaced from the start. If this fails, an update does it. */
+        /* So that a damaged database can be replaced from the start. If this fails, an update does
+         * it. */
         enum hf_err copied = hf_lock_take(state, 0, &lock, &reason);
         if (copied == HF_OK)
             copied = hf_sqlite_store_sync(store, &reason);

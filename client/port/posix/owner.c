@@ -31,7 +31,7 @@ static void name_user(uid_t uid, char out[USER_TEXT_MAX])
         (void)snprintf(out, USER_TEXT_MAX, "#%lu", (unsigned long)uid);
 }
 
-/* ---- one path -------------------------------------------------------------------------------------- */
+/* ---- one path -------------------------------------------------------------------------------- */
 
 /* A group whose members may do all that this program may, as the administrator wants it. */
 static bool is_own_group(gid_t gid)
@@ -55,8 +55,8 @@ static bool is_own_user(uid_t uid)
     return uid == 0 || uid == geteuid();
 }
 
-/* Has the group no member but this user and root, as the group staff of Debian, to which /var/local belongs?
- * Also not as the group that a user logs in with. False where that is unknown. */
+/* Has the group no member but this user and root, as the group staff of Debian, to which /var/local
+ * belongs? Also not as the group that a user logs in with. False where that is unknown. */
 static bool is_without_others(gid_t gid)
 {
     struct group entry, *found = NULL;
@@ -168,7 +168,8 @@ static bool take_name(char *rest, char name[NAME_MAX + 1])
 
 static enum hf_err check_absolute(const char *path, struct hf_why *why)
 {
-    /* `at` is a folder that was checked, without links in it and empty for "/"; `rest` what follows. */
+    /* `at` is a folder that was checked, without links in it and empty for "/"; `rest` what
+     * follows. */
     char at[PATH_MAX] = "", rest[PATH_MAX], next[PATH_MAX], name[NAME_MAX + 1];
     struct stat st;
     int n_links = 0;
@@ -211,7 +212,7 @@ enum hf_err hf_owner_check_path(const char *path, struct hf_why *why)
     return err;
 }
 
-/* ---- a state folder --------------------------------------------------------------------------------- */
+/* ---- a state folder -------------------------------------------------------------------------- */
 
 enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why)
 {
@@ -278,9 +279,10 @@ enum hf_err hf_owner_check_readable(const char *state_dir, const char *database,
                                                                                  : name);
 }
 
-/* ---- a command -------------------------------------------------------------------------------------- */
+/* ---- a command ------------------------------------------------------------------------------- */
 
-/* What ends a word for a shell, roughly: quotes do too, and the file that stands in them is found. */
+/* What ends a word for a shell, roughly: quotes do too, and the file that stands in them is
+ * found. */
 static const char word_ends[] = " \t\n;&|()<>\"'`$={}";
 
 static bool is_regular(const char *path, bool must_be_executable)

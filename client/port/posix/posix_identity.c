@@ -1,4 +1,5 @@
-/* The identity of an open state folder: what client/port/identity needs of it, and its public functions. */
+/* The identity of an open state folder: what client/port/identity needs of it, and its public
+ * functions. */
 #include "client/port/posix/posix_internal.h"
 
 #include "client/port/identity/identity.h"
@@ -44,7 +45,8 @@ static enum hf_err save(void *ctx, const struct hf_rotation *rotation, struct hf
     return err;
 }
 
-/* One process at a time works on the identity. It holds no other lock while it waits for the service. */
+/* One process at a time works on the identity. It holds no other lock while it waits for the
+ * service. */
 static enum hf_err lock_identity(const struct hf_posix *posix, unsigned wait_ms, int *out,
                                  struct hf_why *why)
 {
@@ -59,7 +61,8 @@ static enum hf_err lock_identity(const struct hf_posix *posix, unsigned wait_ms,
     return err;
 }
 
-/* HF_E_NOT_FOUND, … without a device id, which requests need; the rest is filled in all the same. */
+/* HF_E_NOT_FOUND, … without a device id, which requests need; the rest is filled in all the
+ * same. */
 static enum hf_err identity_of(struct hf_posix *posix, struct hf_identity *out, struct hf_why *why)
 {
     const struct hf_client_config *config = &posix->config.view.client;
@@ -91,8 +94,8 @@ static bool shows_own(const struct hf_posix *posix, const char *own)
     return configured == NULL || strcmp(configured, own) == 0;
 }
 
-/* Endpoints are shown the device's own certificate, unless another one is configured. A key of the port is in no
- * file; the name is stored all the same, since both belong together. */
+/* Endpoints are shown the device's own certificate, unless another one is configured. A key of the
+ * port is in no file; the name is stored all the same, since both belong together. */
 static enum hf_err show_to_endpoints(struct hf_posix *posix, const char *cert_file,
                                      const char *key_uri, struct hf_why *why)
 {
@@ -172,8 +175,8 @@ enum hf_err hf_posix_rotate(struct hf_posix *posix, struct hf_credential *out, s
     return err;
 }
 
-/* Ask the service, and no other server that sees the certificate, for its wishes. Where it is the mirror, this goes over
- * the connection that the update has opened. */
+/* Ask the service, and no other server that sees the certificate, for its wishes. Where it is the
+ * mirror, this goes over the connection that the update has opened. */
 static struct hf_service_news ask_service(struct hf_posix *posix,
                                           const struct hf_identity *identity)
 {

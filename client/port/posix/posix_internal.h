@@ -1,6 +1,6 @@
-/* What the files of the POSIX port share: state.c is an open state folder, posix.c what is done to it,
- * posix_identity.c its certificate, posix_reports.c its reports, init.c makes one, subscribers.c notifies other
- * programs. */
+/* What the files of the POSIX port share: state.c is an open state folder, posix.c what is done to
+ * it, posix_identity.c its certificate, posix_reports.c its reports, init.c makes one,
+ * subscribers.c notifies other programs. */
 #ifndef HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 #define HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 
@@ -53,31 +53,31 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
 /** hf_sqlite_store_sync; a failure is logged. The caller holds STATE/lock. */
 void hf_posix_secure(struct hf_posix *posix);
 
-/** Reports as configured, from now on: after the client was opened or configured. What prevents them is logged
- *  and in the status. */
+/** Reports as configured, from now on: after the client was opened or configured. What prevents
+ *  them is logged and in the status. */
 void hf_posix_apply_reports(struct hf_posix *posix);
-/** Send what waits, unless the service asked for a wait. A failure is logged and in the status. Not under
- *  STATE/lock, which an update must not wait for. */
+/** Send what waits, unless the service asked for a wait. A failure is logged and in the status. Not
+ *  under STATE/lock, which an update must not wait for. */
 void hf_posix_report(struct hf_posix *posix, int timeout_ms);
 /** The device was enrolled: to the service it is another one now. HF_E_BUSY, … */
 HF_MUST_USE enum hf_err hf_posix_restart_reports(struct hf_posix *posix, struct hf_why *why);
 
-/** Rotate the device's certificate if it is due or asked for, or finish what was interrupted. The journal and the
- *  status say what fails. The caller does not hold STATE/lock: the service may take minutes. Nothing happens while
- *  another process is at it. */
+/** Rotate the device's certificate if it is due or asked for, or finish what was interrupted. The
+ *  journal and the status say what fails. The caller does not hold STATE/lock: the service may take
+ *  minutes. Nothing happens while another process is at it. */
 void hf_posix_maintain_identity(struct hf_posix *posix);
 
 /**
- * Update the configured export, and run the on-swap command, if they do not match the active bundle.
- * HF_OK also without a bundle, an export or a command. A failure is in the journal too. The caller holds
- * STATE/lock.
+ * Update the configured export, and run the on-swap command, if they do not match the active
+ * bundle. HF_OK also without a bundle, an export or a command. A failure is in the journal too. The
+ * caller holds STATE/lock.
  */
 HF_MUST_USE enum hf_err hf_subscribers_notify(struct hf_posix *posix, struct hf_why *why);
 
 /*
  * The command that notifies other programs of a swap ("systemctl reload mosquitto"). It is the
- * administrator's own text, run by /bin/sh -c; its data is in the environment and never put into that
- * text.
+ * administrator's own text, run by /bin/sh -c; its data is in the environment and never put into
+ * that text.
  */
 struct hf_swap_notice {
     const char *state;       /* HOLDFAST_STATE */

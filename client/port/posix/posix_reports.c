@@ -1,4 +1,5 @@
-/* Reports of an open state folder: where they go, the key that signs them, and sending them by hand. */
+/* Reports of an open state folder: where they go, the key that signs them, and sending them by
+ * hand. */
 #include "client/port/posix/posix_internal.h"
 
 #include "client/port/posix/url.h"
@@ -12,7 +13,7 @@
 
 _Static_assert(HF_REPORT_KEY_TEXT == HF_REPORT_KEY_TEXT_SIZE, "one length of a key's text");
 
-/* ---- the key ------------------------------------------------------------------------------------- */
+/* ---- the key --------------------------------------------------------------------------------- */
 
 static enum hf_err load_seed(const char *path, uint8_t seed[HF_REPORT_KEY_LEN], struct hf_why *why)
 {
@@ -60,7 +61,7 @@ enum hf_err hf_posix_report_key(struct hf_posix *posix, char out[HF_REPORT_KEY_T
     return HF_OK;
 }
 
-/* ---- where they go ------------------------------------------------------------------------------- */
+/* ---- where they go --------------------------------------------------------------------------- */
 
 static enum hf_err service_url(struct hf_posix *posix, char out[HF_URL_MAX + 1], struct hf_why *why)
 {
@@ -131,7 +132,7 @@ void hf_posix_report(struct hf_posix *posix, int timeout_ms)
         hf_posix_log(posix, HF_LEVEL_INFO, why.text);
 }
 
-/* ---- what is done -------------------------------------------------------------------------------- */
+/* ---- what is done ---------------------------------------------------------------------------- */
 
 enum hf_err hf_posix_restart_reports(struct hf_posix *posix, struct hf_why *why)
 {

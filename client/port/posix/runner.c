@@ -10,11 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A device that slept must not add its sleep to the wait; nothing wakes us at its end, so we look. */
+/* A device that slept must not add its sleep to the wait; nothing wakes us at its end, so we
+ * look. */
 #define LOOK_EVERY_S 60
 
-/* A check that could not even be written down (read-only disk, another process's lock) leaves the schedule
- * as it was. It must not be made again and again for that. */
+/* A check that could not even be written down (read-only disk, another process's lock) leaves the
+ * schedule as it was. It must not be made again and again for that. */
 #define AFTER_CHECK_MIN_S INT64_C(45)
 #define UNRECORDED_FIRST_S INT64_C(60)
 #define UNRECORDED_MAX_S INT64_C(21600)
@@ -107,8 +108,8 @@ static void wait_for(struct hf_runner *runner, int64_t wait_s)
             return;
         if (options->wakes != NULL)
             options->wakes(options->ctx);
-        /* Dates may pass while no check is due. What failed is in the journal; another process that holds
-         * the lock is asked for again later. */
+        /* Dates may pass while no check is due. What failed is in the journal; another process that
+         * holds the lock is asked for again later. */
         int64_t renew_s = LOOK_EVERY_S;
         struct hf_why why = {0};
         if (hf_posix_renew_export(runner->posix, &renew_s, &why) != HF_OK)
@@ -126,7 +127,8 @@ static void wait_longer(struct hf_next_check *next, int64_t wait_s)
     next->wait_s = wait_s;
 }
 
-/* A rotation of the certificate that is due is a reason to check, too: it is a part of an update. */
+/* A rotation of the certificate that is due is a reason to check, too: it is a part of an
+ * update. */
 static void hurry_for_rotation(struct hf_runner *runner, struct hf_next_check *next)
 {
     int64_t wait_s = hf_posix_rotation_wait_s(runner->posix);

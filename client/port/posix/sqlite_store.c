@@ -1,4 +1,5 @@
-/* Opening a store: the database or, where that is damaged, its copy; and what is damaged repaired. */
+/* Opening a store: the database or, where that is damaged, its copy; and what is damaged
+ * repaired. */
 #include "client/port/posix/sqlite_store.h"
 
 #include "client/port/posix/bundle_files.h"
@@ -25,7 +26,8 @@ static void close_database(struct hf_sqlite_store *store)
     store->synced_changes = -1;
 }
 
-/* HF_E_FORMAT or HF_E_ROLLBACK where the database is damaged, and maybe HF_E_FORMAT in `unusable`. */
+/* HF_E_FORMAT or HF_E_ROLLBACK where the database is damaged, and maybe HF_E_FORMAT in
+ * `unusable`. */
 static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path,
                                  struct hf_why *why)
 {
@@ -45,8 +47,8 @@ static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path
     enum hf_err err = hf_schema_compare(store->db, hf_client_migrations, version, &damage);
     if (err == HF_OK)
         err = hf_db_check_floors(store->db, &damage);
-    /* Without a copy that could replace it, most of such a database works all the same, and the rest fails
-     * with a reason; unless another process has just used the copy. */
+    /* Without a copy that could replace it, most of such a database works all the same, and the
+     * rest fails with a reason; unless another process has just used the copy. */
     bool is_lived_with = err == HF_E_FORMAT &&
                          !hf_db_copy_is_whole(store->state_dir, store->known_root) &&
                          !hf_db_is_replaced(store->db);
@@ -67,7 +69,8 @@ static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path
                    path, store->copied_changes - changes);
 }
 
-/* Is this what the copy is there for, and is there one? What cannot be written may be damaged too. */
+/* Is this what the copy is there for, and is there one? What cannot be written may be damaged
+ * too. */
 static bool is_for_the_copy(const struct hf_sqlite_store *store, enum hf_err err)
 {
     return store->copied_changes >= 0 && (err == HF_E_ROLLBACK || err == HF_E_FORMAT ||
@@ -134,8 +137,8 @@ static enum hf_err open_or_restore(struct hf_sqlite_store *store, const char *pa
     return open_existing(store, path, why);
 }
 
-/* Root metadata that is damaged, or lost, comes from the copy, with a line in the journal. Nothing else is
- * taken from there, so that an older copy lowers no floor. */
+/* Root metadata that is damaged, or lost, comes from the copy, with a line in the journal. Nothing
+ * else is taken from there, so that an older copy lowers no floor. */
 static void repair_root(struct hf_sqlite_store *store)
 {
     struct hf_why damage = {0};
@@ -176,8 +179,8 @@ out:
     hf_buf_free(&file);
 }
 
-/* For reading only: whatever were made or repaired there would be ours, in the folder of another user, who
- * in turn could have it written anywhere. */
+/* For reading only: whatever were made or repaired there would be ours, in the folder of another
+ * user, who in turn could have it written anywhere. */
 static enum hf_err open_unsafe(struct hf_sqlite_store *store, const char *path,
                                const struct hf_why *unsafe)
 {
@@ -292,7 +295,8 @@ enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why
     enum hf_err err = open_as_it_is(store, path.text, &reason);
     if (err == HF_OK)
         return HF_OK;
-    /* Every later call fails with the reason. Not with HF_E_NOT_FOUND: a value without a row has that. */
+    /* Every later call fails with the reason. Not with HF_E_NOT_FOUND: a value without a row has
+     * that. */
     if (store->unusable.code == HF_OK)
         (void)hf_fail(&store->unusable, HF_E_STORAGE, "%s", reason.text);
     return hf_fail(why, err, "%s", reason.text);

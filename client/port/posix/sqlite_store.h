@@ -2,13 +2,14 @@
  * The store port over SQLite (schema/client.sql) and the bundle files beside it.
  *
  * The database decides; the files follow. Files and symbolic links are brought in line after each
- * activation and at every open. Where the database cannot be used (damaged, of a newer schema), bundles
- * are loaded from the files and every write is refused with the reason. A damaged or lost database is
- * first replaced by its copy, if there is one (db.h); on a read-only disk the copy is read in its place.
+ * activation and at every open. Where the database cannot be used (damaged, of a newer schema),
+ * bundles are loaded from the files and every write is refused with the reason. A damaged or lost
+ * database is first replaced by its copy, if there is one (db.h); on a read-only disk the copy is
+ * read in its place.
  *
- * sqlite_store.c opens, repairs and syncs it; store_bundles.c is about bundles, revoked keys and the
- * transactions that move them; store_rows.c about statements, metadata, values and the journal, store_reports.c about
- * reports that wait to be sent.
+ * sqlite_store.c opens, repairs and syncs it; store_bundles.c is about bundles, revoked keys and
+ * the transactions that move them; store_rows.c about statements, metadata, values and the journal,
+ * store_reports.c about reports that wait to be sent.
  */
 #ifndef HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
 #define HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
@@ -49,11 +50,11 @@ struct hf_sqlite_store {
 };
 
 /**
- * `create`: make a new database, HF_E_STATE if there is one; else HF_E_NOT_FOUND if there is neither
- * one nor an active bundle among the files, HF_E_STORAGE where this user may not read them. HF_OK also
- * when the database cannot be used or written: what needs it then fails with the reason, which
- * hf_store_check_writable gives. So does what would write to a state folder that is not safe (owner.h),
- * in which this leaves every file as it is.
+ * `create`: make a new database, HF_E_STATE if there is one; else HF_E_NOT_FOUND if there is
+ * neither one nor an active bundle among the files, HF_E_STORAGE where this user may not read them.
+ * HF_OK also when the database cannot be used or written: what needs it then fails with the reason,
+ * which hf_store_check_writable gives. So does what would write to a state folder that is not safe
+ * (owner.h), in which this leaves every file as it is.
  */
 HF_MUST_USE enum hf_err hf_sqlite_store_open(const char *state_dir, bool create,
                                              struct hf_sqlite_store **out, struct hf_why *why);
@@ -64,9 +65,10 @@ struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store);
 HF_MUST_USE enum hf_err hf_sqlite_store_try(struct hf_sqlite_store *store, struct hf_why *why);
 
 /**
- * Before an update of a store that has been open for long: open the database again, as another process
- * may have restored it, or the disk be writable again. The caller does not hold STATE/lock and no
- * transaction has begun. HF_E_MEMORY, HF_E_BUSY; HF_OK also where it cannot be used, as above.
+ * Before an update of a store that has been open for long: open the database again, as another
+ * process may have restored it, or the disk be writable again. The caller does not hold STATE/lock
+ * and no transaction has begun. HF_E_MEMORY, HF_E_BUSY; HF_OK also where it cannot be used, as
+ * above.
  */
 HF_MUST_USE enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why *why);
 
@@ -80,15 +82,15 @@ HF_MUST_USE enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, si
                                                             const struct hf_event *event),
                                                void *ctx, struct hf_why *why);
 
-/** HF_OK if the database can be read, or written; else the reason: HF_E_SCHEMA, HF_E_STORAGE, HF_E_POLICY
- *  where another user owns the state folder or may write to it. */
+/** HF_OK if the database can be read, or written; else the reason: HF_E_SCHEMA, HF_E_STORAGE,
+ *  HF_E_POLICY where another user owns the state folder or may write to it. */
 HF_MUST_USE enum hf_err hf_store_check_readable(const struct hf_sqlite_store *store,
                                                 struct hf_why *why);
 HF_MUST_USE enum hf_err hf_store_check_writable(const struct hf_sqlite_store *store,
                                                 struct hf_why *why);
 
-/** A statement, to be bound and then handed to hf_store_run or, after its rows, to sqlite3_reset. Checks
- *  that the database can be read or written, whichever it does. */
+/** A statement, to be bound and then handed to hf_store_run or, after its rows, to sqlite3_reset.
+ *  Checks that the database can be read or written, whichever it does. */
 HF_MUST_USE enum hf_err hf_store_prepare(struct hf_sqlite_store *store, enum hf_sql sql,
                                          const char *action, sqlite3_stmt **out,
                                          struct hf_why *why);
@@ -102,8 +104,9 @@ void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const cha
 /** All that was committed survives a power cut. */
 HF_MUST_USE enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why);
 
-/** After the copy took the database's place, or is about to: it may hold numbers of reports that were used
- *  since for others. The next report begins a new installation. The caller holds STATE/lock. */
+/** After the copy took the database's place, or is about to: it may hold numbers of reports that
+ *  were used since for others. The next report begins a new installation. The caller holds
+ *  STATE/lock. */
 HF_MUST_USE enum hf_err hf_store_doubt_reports(struct hf_sqlite_store *store, struct hf_why *why);
 /** At each open: do so, if that was begun. */
 HF_MUST_USE enum hf_err hf_store_settle_reports(struct hf_sqlite_store *store, struct hf_why *why);
@@ -114,12 +117,13 @@ HF_MUST_USE enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, stru
 HF_MUST_USE enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err,
                                            struct hf_why *why);
 
-/** Bundles, and a list of revoked keys, whose rows are damaged come back from their files, with a line in
- *  the journal; then STATE/bundles is made to agree with the database. The caller holds STATE/lock. */
+/** Bundles, and a list of revoked keys, whose rows are damaged come back from their files, with a
+ *  line in the journal; then STATE/bundles is made to agree with the database. The caller holds
+ *  STATE/lock. */
 void hf_store_repair_files(struct hf_sqlite_store *store);
 
-/** After the copy took the database's place: the file may hold what was revoked since the copy was made.
- *  The caller holds STATE/lock. */
+/** After the copy took the database's place: the file may hold what was revoked since the copy was
+ *  made. The caller holds STATE/lock. */
 void hf_store_adopt_revoked(struct hf_sqlite_store *store);
 
 /* Port functions; `ctx` is the store. */

@@ -1,4 +1,5 @@
-/* An open state folder: opened and closed, configured and made from its configuration, asked for its parts. */
+/* An open state folder: opened and closed, configured and made from its configuration, asked for
+ * its parts. */
 #include "client/port/posix/posix_internal.h"
 
 #include "client/port/identity/token_uri.h"
@@ -52,8 +53,8 @@ void hf_posix_log(const struct hf_posix *posix, enum hf_level level, const char 
         posix->log.write(posix->log.ctx, level, text);
 }
 
-/* A group that was damaged in the database is none: with fewer of them a device only waits longer for its turn
- * in a rollout, and without its trust store it could not even be repaired. */
+/* A group that was damaged in the database is none: with fewer of them a device only waits longer
+ * for its turn in a rollout, and without its trust store it could not even be repaired. */
 static size_t copy_groups(const struct hf_posix *posix, const char *out[HF_GROUPS_MAX])
 {
     const struct hf_client_config *stored = &posix->config.view.client;

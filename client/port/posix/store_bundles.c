@@ -11,7 +11,7 @@ static const char *const slot_names[] = {
     [HF_SLOT_STAGED] = "staged",
 };
 
-/* ---- loading ----------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static enum hf_err copy_name(sqlite3_stmt *stmt, int column, char out[65], struct hf_why *why)
 {
@@ -70,8 +70,8 @@ static enum hf_err load_row(struct hf_sqlite_store *store, enum hf_slot slot,
     return err;
 }
 
-/* A database that cannot be written may lack the newest part of its log, unless it has seen as many changes
- * as its copy. */
+/* A database that cannot be written may lack the newest part of its log, unless it has seen as many
+ * changes as its copy. */
 static bool has_newest_rows(const struct hf_sqlite_store *store)
 {
     int64_t changes = 0;
@@ -80,14 +80,15 @@ static bool has_newest_rows(const struct hf_sqlite_store *store)
            hf_db_changes(store->db, &changes, NULL) == HF_OK && changes >= store->copied_changes;
 }
 
-/* The rows come first if they are the newest: after a power cut the files may be old or damaged. The other
- * one serves where the first cannot be used. */
+/* The rows come first if they are the newest: after a power cut the files may be old or damaged.
+ * The other one serves where the first cannot be used. */
 enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
                                  struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
 
-    /* Nothing can be staged where the database cannot be written, and a staged bundle has no link. */
+    /* Nothing can be staged where the database cannot be written, and a staged bundle has no
+     * link. */
     if (store->unusable.code != HF_OK && (slot == HF_SLOT_STAGED || !has_newest_rows(store))) {
         enum hf_err err = hf_bundle_files_load(store->state_dir, slot, out, why);
         bool is_in_row = err != HF_OK && slot != HF_SLOT_STAGED && store->db != NULL &&
@@ -100,7 +101,7 @@ enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_
     return err;
 }
 
-/* ---- the files follow -------------------------------------------------------------------------- */
+/* ---- the files follow ------------------------------------------------------------------------ */
 
 /* ?1 to ?6 */
 static void bind_record(sqlite3_stmt *stmt, const struct hf_bundle_record *record)
@@ -124,7 +125,8 @@ static bool repair_row(struct hf_sqlite_store *store, enum hf_slot slot, const c
 
     if (hf_bundle_files_load(store->state_dir, slot, &file, NULL) != HF_OK)
         return false;
-    /* The link may be behind the row, after a power cut: a file of another version is not its file. */
+    /* The link may be behind the row, after a power cut: a file of another version is not its
+     * file. */
     enum hf_err err = hf_db_prepare(store->db,
                                     "UPDATE bundle SET set_name = ?1, profile = ?2, sha256 = ?4, "
                                     "pem = ?5, custom = ?6 WHERE slot = ?7 AND version = ?3",
@@ -144,8 +146,8 @@ static bool repair_row(struct hf_sqlite_store *store, enum hf_slot slot, const c
     return true;
 }
 
-/* Make STATE/bundles agree with the database, after `repairs` of rows that are damaged. What cannot be done
- * now is done by the next commit or open; until then the journal says so. */
+/* Make STATE/bundles agree with the database, after `repairs` of rows that are damaged. What cannot
+ * be done now is done by the next commit or open; until then the journal says so. */
 static void make_files_follow(struct hf_sqlite_store *store, bool repairs)
 {
     struct hf_bundle_record records[3] = {0};
@@ -178,7 +180,7 @@ static void make_files_follow(struct hf_sqlite_store *store, bool repairs)
     hf_buf_free(&revoked);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------ */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why)
 {
@@ -270,7 +272,7 @@ enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err, s
     return err;
 }
 
-/* ---- staging and activating -------------------------------------------------------------------- */
+/* ---- staging and activating ------------------------------------------------------------------ */
 
 enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *record,
                                   struct hf_why *why)

@@ -32,7 +32,8 @@ enum hf_err hf_store_remove_report(void *ctx, int64_t seq, struct hf_why *why)
     return hf_store_run(store, stmt, action, why);
 }
 
-/* What a power cut could still take back must not be sent. Another process may have committed it. */
+/* What a power cut could still take back must not be sent. Another process may have committed
+ * it. */
 static enum hf_err make_durable(struct hf_sqlite_store *store, struct hf_why *why)
 {
     int64_t n = 0;

@@ -1,4 +1,5 @@
-/* The store's statements, and the rows that are looked up by name: metadata, values, the journal. */
+/* The store's statements, and the rows that are looked up by name: metadata, values, the
+ * journal. */
 #include "client/port/posix/sqlite_store.h"
 
 #include <stdio.h>

@@ -20,8 +20,8 @@
 
 #define ON_SWAP_TIMEOUT_MS 60000
 
-/* The stored value: "VERSION SHA256", or VERSION when they may have read another export; the SHA-256 is
- * that of the PEM text, since dates change it without a new version. */
+/* The stored value: "VERSION SHA256", or VERSION when they may have read another export; the
+ * SHA-256 is that of the PEM text, since dates change it without a new version. */
 #define NOTICE_VALUE "subscribers.notified"
 
 struct notice {
@@ -80,8 +80,8 @@ static enum hf_err write_export(struct hf_posix *posix, struct hf_bytes pem,
         return HF_OK;
     enum hf_err err = hf_owner_check_path(file, why);
     if (err == HF_OK) {
-        /* Readers of the old file must be notified, however often the command fails. If that cannot be
-         * stored, the file is replaced all the same. */
+        /* Readers of the old file must be notified, however often the command fails. If that cannot
+         * be stored, the file is replaced all the same. */
         (void)hf_store_save_value(posix->store, NOTICE_VALUE, before->version, NULL);
         err = hf_file_replace(file, pem, HF_EXPORT_MODE, why);
     }
@@ -145,8 +145,8 @@ static enum hf_err notify_of(struct hf_posix *posix, const struct notice *now, s
     enum hf_err err = write_export(posix, pem, &before, &was_written, &reason);
     if (err == HF_E_POLICY || (err != HF_OK && command == NULL))
         return hf_fail(why, err, "%s", reason.text);
-    /* The command may take the roots from the state folder: it runs all the same, if that folder can
-     * be written. */
+    /* The command may take the roots from the state folder: it runs all the same, if that folder
+     * can be written. */
     if (err != HF_OK) {
         const char *known = before.whole[0] != '\0' ? before.whole : before.version;
         HF_TRY(hf_store_save_value(posix->store, NOTICE_VALUE, known, why));

@@ -1,5 +1,5 @@
-/* The clock and the random numbers of the operating system, as ports; the lock of a state folder; which
- * device this is. */
+/* The clock and the random numbers of the operating system, as ports; the lock of a state folder;
+ * which device this is. */
 #ifndef HF_CLIENT_PORT_POSIX_SYSTEM_H
 #define HF_CLIENT_PORT_POSIX_SYSTEM_H
 
@@ -51,10 +51,10 @@ HF_MUST_USE enum hf_err hf_device_id_derive(const char *machine_id_file,
                                             char out[HF_DEVICE_ID_MAX + 1], struct hf_why *why);
 
 /**
- * What tells this state folder from every other one in a fleet, for the moments of its checks: the id of
- * the machine, of this boot (random, so it differs for clones with one machine-id too), the host name, and
- * the folder itself. Whatever cannot be found out is left out. The same for all programs until the next
- * boot. It holds ids that are not to be shown: hash it.
+ * What tells this state folder from every other one in a fleet, for the moments of its checks: the
+ * id of the machine, of this boot (random, so it differs for clones with one machine-id too), the
+ * host name, and the folder itself. Whatever cannot be found out is left out. The same for all
+ * programs until the next boot. It holds ids that are not to be shown: hash it.
  */
 void hf_device_instance(const char *state_dir, const char *device_id, char out[HF_INSTANCE_MAX]);
 

@@ -20,8 +20,8 @@ struct hf_tls_client {
     mbedtls_ssl_config config;
     struct hf_trust_store *device;    /* NULL: it does not judge chains, and keeps no session */
     struct hf_trust_store *server_ca; /* NULL for none */
-    /* Not those of the device's store: that one does not vouch for what only `server_ca` does, and an
-     * application that resumes out of it relies on that. */
+    /* Not those of the device's store: that one does not vouch for what only `server_ca` does, and
+     * an application that resumes out of it relies on that. */
     struct hf_sessions sessions;
 };
 
@@ -37,12 +37,12 @@ struct hf_tls_conn {
     char faults[HF_WHY_MAX];               /* in words */
 };
 
-/* The connection whose handshake runs on this thread: the CA callback belongs to a configuration, which
- * connections share. */
+/* The connection whose handshake runs on this thread: the CA callback belongs to a configuration,
+ * which connections share. */
 static _Thread_local struct hf_tls_conn *in_handshake;
 
-/** The CA callback: what the server sent is judged when Mbed TLS asks for the issuer of the first. A Mbed TLS without
- *  the patches asks on where the list is not valid, and no anchor would help. */
+/** The CA callback: what the server sent is judged when Mbed TLS asks for the issuer of the first.
+ *  A Mbed TLS without the patches asks on where the list is not valid, and no anchor would help. */
 static int judge_list(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct hf_tls_conn *conn = in_handshake;

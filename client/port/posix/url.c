@@ -201,7 +201,7 @@ enum hf_err hf_redirect_resolve(const struct hf_redirect_targets *targets,
     return HF_OK;
 }
 
-/* ---- proxies: no_proxy --------------------------------------------------------------------------- */
+/* ---- proxies: no_proxy ----------------------------------------------------------------------- */
 
 /** "192.0.2.0/24", "2001:db8::/32", "[::1]", "127.0.0.1" */
 static bool address_matches(const char *token, size_t len, const struct hf_endpoint *peer)
@@ -273,7 +273,7 @@ bool hf_no_proxy_matches(const char *no_proxy, const struct hf_endpoint *peer)
     return false;
 }
 
-/* ---- proxies: the URL of one --------------------------------------------------------------------- */
+/* ---- proxies: the URL of one ----------------------------------------------------------------- */
 
 #define DEFAULT_PROXY_PORT 1080 /* curl's, which people know */
 

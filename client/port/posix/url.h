@@ -1,5 +1,5 @@
-/* Where a request goes: URLs of the two schemes that the transport speaks (RFC 3986), redirects, and
- * proxies. No I/O. */
+/* Where a request goes: URLs of the two schemes that the transport speaks (RFC 3986), redirects,
+ * and proxies. No I/O. */
 #ifndef HF_CLIENT_PORT_POSIX_URL_H
 #define HF_CLIENT_PORT_POSIX_URL_H
 
@@ -19,7 +19,8 @@ struct hf_url {
  */
 HF_MUST_USE enum hf_err hf_url_parse(const char *text, struct hf_url *out, struct hf_why *why);
 
-/** What `reference` (absolute or relative, as in a Location header) means at `base` (RFC 3986, 5). */
+/** What `reference` (absolute or relative, as in a Location header) means at `base` (RFC 3986,
+ *  5). */
 HF_MUST_USE enum hf_err hf_url_resolve(const struct hf_url *base, const char *reference,
                                        struct hf_url *out, struct hf_why *why);
 
@@ -55,8 +56,9 @@ struct hf_redirect_targets {
 };
 
 /**
- * The URL that an answer from `from` redirects to, if it may be followed. `location` is the answer's
- * own text and is never quoted. `asked` is the URL that the first request went to. HF_E_NETWORK.
+ * The URL that an answer from `from` redirects to, if it may be followed. `location` is the
+ * answer's own text and is never quoted. `asked` is the URL that the first request went to.
+ * HF_E_NETWORK.
  */
 HF_MUST_USE enum hf_err hf_redirect_resolve(const struct hf_redirect_targets *targets,
                                             const struct hf_url *asked, const struct hf_url *from,

@@ -6,7 +6,8 @@
 
 struct hf_trust_anchor {
     struct hf_bytes der; /* borrowed for the call */
-    /* Those that the publisher signed, or else the certificate's own. They count, and not what stands in `der`. */
+    /* Those that the publisher signed, or else the certificate's own. They count, and not what
+     * stands in `der`. */
     int64_t not_before_s;
     int64_t not_after_s;
     int64_t distrust_after_s; /* INT64_MIN for none: leaves issued after it are not accepted */

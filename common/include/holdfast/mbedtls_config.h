@@ -32,15 +32,15 @@
 #define MBEDTLS_THREADING_PTHREAD
 #endif
 
-/* The input buffer of a handshake can grow for a long Certificate message. Beside the patch that makes it
- * grow (deploy/mbedtls-4-long-certificates.patch) this saves memory where a maximum fragment length was
- * agreed on. */
+/* The input buffer of a handshake can grow for a long Certificate message. Beside the patch that
+ * makes it grow (deploy/mbedtls-4-long-certificates.patch) this saves memory where a maximum
+ * fragment length was agreed on. */
 #if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH) && !defined(MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH)
 #define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH
 #endif
 
-/* With the self-tests, which are never called here, every curve operation counts itself in a variable
- * that all threads share without a lock: a data race in each handshake. */
+/* With the self-tests, which are never called here, every curve operation counts itself in a
+ * variable that all threads share without a lock: a data race in each handshake. */
 #undef MBEDTLS_SELF_TEST
 
 /* What the default configuration of 3.6 already has and Holdfast cannot do without. A firmware

@@ -190,7 +190,8 @@ static enum hf_err build(const struct hf_bundle_order *order, const struct hf_re
     HF_TRY(hf_vouching_check_pins(&by, &b->bundle, why));
     for (size_t i = 0; i < b->bundle.n_anchors; i++)
         HF_TRY(check_anchor(order, &by, &b->bundle.anchors[i], now_s, problems, why));
-    /* With other problems nothing is published, so no question is asked; missing drops are listed. */
+    /* With other problems nothing is published, so no question is asked; missing drops are
+     * listed. */
     if (problems->n_items == 0 || !isatty(STDIN_FILENO)) {
         enum hf_err err = hf_bundle_drops_make(order, before, b, why);
         if (err == HF_E_POLICY && problems->n_items > 0) {
@@ -235,8 +236,9 @@ enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
         err = read_files(order, now_s, &b.pem, &b.findings, &problems, why);
     if (err == HF_OK)
         err = build(order, before, now_s, &b, &problems, why);
-    /* All problems, each with the name of its file or certificate: one run finds them all. They come
-     * first: another error may be their consequence, such as a --pin for an unreadable file. */
+    /* All problems, each with the name of its file or certificate: one run finds them all. They
+     * come first: another error may be their consequence, such as a --pin for an unreadable
+     * file. */
     if (problems.n_items == 1 && err != HF_E_MEMORY) {
         err = hf_fail(why, HF_E_POLICY, "%s", problems.items[0].sentence);
     } else if (problems.n_items > 1 && err != HF_E_MEMORY) {

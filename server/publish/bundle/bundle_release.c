@@ -108,8 +108,8 @@ static enum hf_err build_all(struct hf_release_run *r, struct hf_why *why)
     return HF_OK;
 }
 
-/* The plan is signed with each new version. Devices wait for a role that speaks of its stages, so targets must
- * delegate to it. */
+/* The plan is signed with each new version. Devices wait for a role that speaks of its stages, so
+ * targets must delegate to it. */
 static enum hf_err add_plan(struct hf_release_run *r, struct hf_why *why)
 {
     const struct hf_rollout_plan *plan = r->order->plan;
@@ -153,7 +153,8 @@ static enum hf_err lint_one(const struct hf_release_run *r, const struct hf_lint
     const struct hf_repo_bundle *before = b->is_unchanged ? hf_catalog_before(&r->catalog, d)
                                                           : last;
     const size_t n_before = b->findings.n_items;
-    /* What an rsa or ecc is compared with: the full that is signed with it, or the newest there is. */
+    /* What an rsa or ecc is compared with: the full that is signed with it, or the newest there
+     * is. */
     const struct hf_repo_bundle *newest_full = newest(r, "full");
     const struct hf_bundle *full = newest_full == NULL ? NULL : &newest_full->bundle;
     for (size_t i = 0; i < r->n_built; i++) {
@@ -247,8 +248,8 @@ static enum hf_err list_and_stage(struct hf_release_run *r, json_t *targets,
 static enum hf_err send_out(struct hf_release_run *r, struct hf_why *why)
 {
     json_t *targets = NULL;
-    /* Is there a new version, or a reason to sign the same targets again: signed targets wait and can
-     * be published now, or the targets expire soon? */
+    /* Is there a new version, or a reason to sign the same targets again: signed targets wait and
+     * can be published now, or the targets expire soon? */
     bool has_work = r->catalog.is_waiting && r->p.is_used[HF_KEYS_ONLINE] &&
                     r->order->draft_file == NULL;
     for (size_t i = 0; i < r->n_built; i++)

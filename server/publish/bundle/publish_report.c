@@ -67,7 +67,8 @@ static bool waits(const struct hf_release_run *run)
     return run->targets_version == 0 && run->catalog.is_waiting;
 }
 
-/* Devices that wait for this version take the one before when the last day of its own plan comes first. */
+/* Devices that wait for this version take the one before when the last day of its own plan comes
+ * first. */
 static void print_overtaken(const struct hf_release_run *run, const struct hf_description *d,
                             const struct hf_description *before)
 {

@@ -16,9 +16,10 @@ struct preset {
 };
 
 /*
- * What tests/sim/README.md measures is why. A trial takes an hour, seen 15 minutes later, so silence cannot begin before
- * two hours; devices that are up once a day report a day and a quarter later, so in plans of days it begins after 30
- * hours, and each stage bakes for longer. min_count is so high that the failures of an ordinary fleet pause no rollout.
+ * What tests/sim/README.md measures is why. A trial takes an hour, seen 15 minutes later, so
+ * silence cannot begin before two hours; devices that are up once a day report a day and a quarter
+ * later, so in plans of days it begins after 30 hours, and each stage bakes for longer. min_count
+ * is so high that the failures of an ordinary fleet pause no rollout.
  */
 static const struct preset presets[] = {
     {"careful",
@@ -45,7 +46,7 @@ static const char default_thresholds[] =
     "{\"pause\": {\"failed_ppm\": 20000, \"silent_ppm\": 30000, \"min_count\": 200,"
     " \"silent_after_s\": 108000}, \"promote\": {\"confirmed_ppm\": 500000, \"min_count\": 50}}";
 
-/* ---- values as people write them ----------------------------------------------------------------- */
+/* ---- values as people write them ------------------------------------------------------------- */
 
 /* Digits up to `max`; where they end, or NULL. */
 static const char *read_digits(const char *text, int64_t max, int64_t *out)
@@ -97,7 +98,7 @@ static bool read_span(const char *text, int64_t *out)
     return false;
 }
 
-/* ---- from one JSON to the other ------------------------------------------------------------------ */
+/* ---- from one JSON to the other -------------------------------------------------------------- */
 
 enum kind { SHARE, SPAN, DATE, SAME };
 

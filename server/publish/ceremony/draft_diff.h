@@ -1,6 +1,7 @@
 /*
- * What a draft changes and who has signed it, as people read it before they sign, and as scripts do. Everything that
- * differs is in both, also what this program does not know: the text is printed from the data.
+ * What a draft changes and who has signed it, as people read it before they sign, and as scripts
+ * do. Everything that differs is in both, also what this program does not know: the text is printed
+ * from the data.
  */
 #ifndef HF_PUBLISH_DRAFT_DIFF_H
 #define HF_PUBLISH_DRAFT_DIFF_H
@@ -24,8 +25,8 @@ HF_MUST_USE enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *
                                             struct hf_why *why);
 
 /**
- * Who has signed, as text: a line, and with `lists_keys` a line for each key. `*is_complete` (may be
- * NULL) says whether enough keys have signed. As hf_signature_status_make.
+ * Who has signed, as text: a line, and with `lists_keys` a line for each key. `*is_complete` (may
+ * be NULL) says whether enough keys have signed. As hf_signature_status_make.
  */
 HF_MUST_USE enum hf_err hf_draft_print_signatures(const struct hf_draft *draft, bool lists_keys,
                                                   FILE *out, bool *is_complete, struct hf_why *why);

@@ -20,7 +20,8 @@ static void forget_members(json_t *object, const char *const *members)
         json_object_del(object, *members);
 }
 
-/* A plan is shown in words; one with members that this program does not know is shown as it is, too. */
+/* A plan is shown in words; one with members that this program does not know is shown as it is,
+ * too. */
 static void forget_plan(json_t *description)
 {
     struct hf_rollout_plan plan;

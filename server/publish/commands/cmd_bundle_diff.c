@@ -99,7 +99,8 @@ static void print_date(const char *what, int64_t before_s, int64_t after_s)
         printf("    %s: %s, was %s\n", what, after, before);
 }
 
-/* Print the certificates that are not supported here and that `other` lacks; returns their number. */
+/* Print the certificates that are not supported here and that `other` lacks; returns their
+ * number. */
 static size_t print_skipped(char sign, const struct hf_bundle *bundle,
                             const struct hf_bundle *other)
 {

@@ -1,5 +1,5 @@
-/* holdfastctl bundle add, import, remove: sign the next version of a set. add takes its certificates from
- * files; import and remove take the newest version and add or remove roots. */
+/* holdfastctl bundle add, import, remove: sign the next version of a set. add takes its
+ * certificates from files; import and remove take the newest version and add or remove roots. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "server/publish/bundle/rollout_plan.h"

@@ -1,5 +1,5 @@
-/* holdfastctl root draft, targets draft: write the next metadata of the role to a file, for key holders to
- * sign on their own machines. */
+/* holdfastctl root draft, targets draft: write the next metadata of the role to a file, for key
+ * holders to sign on their own machines. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
@@ -65,7 +65,8 @@ static enum hf_err draft_root(struct hf_cli_call *call, struct hf_why *why)
     struct hf_buf trusted = {0};
     struct hf_draft draft = {0};
     enum hf_err err = HF_OK;
-    /* Trust starts from the root beside the keys; without keys, from the first root of the repository. */
+    /* Trust starts from the root beside the keys; without keys, from the first root of the
+     * repository. */
     if (o->keys != NULL)
         err = hf_key_set_init_holder(&keys, o->keys, NULL, why);
     if (err == HF_OK && o->keys != NULL)

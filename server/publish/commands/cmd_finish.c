@@ -1,5 +1,5 @@
-/* holdfastctl root finish, targets finish: merge the signed copies of a draft and publish it; with a root,
- * also a draft of targets that is signed under it. */
+/* holdfastctl root finish, targets finish: merge the signed copies of a draft and publish it; with
+ * a root, also a draft of targets that is signed under it. */
 #include "server/publish/commands/ctl.h"
 #include "server/publish/bundle/publish_report.h"
 #include "server/publish/ceremony/draft_diff.h"

@@ -30,7 +30,7 @@ struct init {
     struct hf_undo undo;
 };
 
-/* ---- what is asked for ------------------------------------------------------------------------ */
+/* ---- what is asked for ----------------------------------------------------------------------- */
 
 /* --key ROLE=KEY: a role with given keys gets no new ones. */
 static enum hf_err sort_given(struct init *m, struct hf_why *why)
@@ -90,7 +90,7 @@ static enum hf_err check_counts(const struct init *m, struct hf_why *why)
     return hf_expiry_check(&m->expiry, why);
 }
 
-/* ---- folders ---------------------------------------------------------------------------------- */
+/* ---- folders --------------------------------------------------------------------------------- */
 
 /* Everything in the repository is served to everyone. */
 static enum hf_err refuse_keys_in_repo(const char *repo, const char *keys, struct hf_why *why)
@@ -130,7 +130,7 @@ static enum hf_err make_folders(struct init *m, struct hf_why *why)
     return refuse_keys_in_repo(repo, keys, why);
 }
 
-/* ---- keys ------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* Opens all given keys, in their order, and notes the URIs of those in tokens. */
 static bool note_and_want(void *context, const struct hf_key_file *file)
@@ -258,10 +258,10 @@ static enum hf_err make_keys(struct init *m, struct hf_why *why)
     return err;
 }
 
-/* ---- the first metadata ----------------------------------------------------------------------- */
+/* ---- the first metadata ---------------------------------------------------------------------- */
 
-/* Sign with every key, not only with as many as the threshold needs, so that a key that cannot sign is
- * found now. Takes the composed signed part; the file is staged, and borrowed in `file`. */
+/* Sign with every key, not only with as many as the threshold needs, so that a key that cannot sign
+ * is found now. Takes the composed signed part; the file is staged, and borrowed in `file`. */
 static enum hf_err sign_take(struct init *m, struct hf_repo *repo, enum hf_top_role role,
                              json_t *signed_part, struct hf_bytes *file, struct hf_why *why)
 {
@@ -341,7 +341,7 @@ static enum hf_err write_metadata(struct init *m, struct hf_why *why)
     return err;
 }
 
-/* ---- the report ------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static void print_text(const struct hf_ctl_options *o, const struct hf_root *root)
 {
@@ -401,7 +401,7 @@ static enum hf_err report(const struct hf_ctl_options *o, struct hf_why *why)
     return err;
 }
 
-/* ---- the command ------------------------------------------------------------------------------ */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
@@ -450,7 +450,8 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     return err == HF_OK ? report(o, why) : err;
 }
 
-/* Without limits: check_counts and hf_expiry_check have them, for given keys and expiry.json too. */
+/* Without limits: check_counts and hf_expiry_check have them, for given keys and expiry.json
+ * too. */
 #define NUMBER(name, member, number, about, value)                                                 \
     HF_CTL_NUMBER(name, member, number, 0, 0, about, value)
 

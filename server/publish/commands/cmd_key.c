@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- the report (schema/key-report.schema.json) ----------------------------------------------- */
+/* ---- the report (schema/key-report.schema.json) ---------------------------------------------- */
 
 /* What is reported of one key. Borrowed. */
 struct about {
@@ -80,7 +80,7 @@ static enum hf_err end_report_take(json_t *keys, enum hf_err err, struct hf_why 
     return hf_json_print_take(json_pack("{s:i, s:o}", "format", 1, "keys", keys), stdout, why);
 }
 
-/* ---- inspect ---------------------------------------------------------------------------------- */
+/* ---- inspect --------------------------------------------------------------------------------- */
 
 static enum hf_err inspect_file(json_t *keys, const char *path, struct hf_why *why)
 {
@@ -158,7 +158,7 @@ const struct hf_cli_command hf_cmd_key_inspect = {
     .run = inspect,
 };
 
-/* ---- generate, import ------------------------------------------------------------------------- */
+/* ---- generate, import ------------------------------------------------------------------------ */
 
 static enum hf_err check_new_key_file(const char *path, struct hf_why *why)
 {
@@ -168,8 +168,8 @@ static enum hf_err check_new_key_file(const char *path, struct hf_why *why)
     return HF_OK;
 }
 
-/* Write the public part, if --public asks for it, and report. On failure `file`, the new key file (NULL:
- * none), is removed again. */
+/* Write the public part, if --public asks for it, and report. On failure `file`, the new key file
+ * (NULL: none), is removed again. */
 static enum hf_err finish_key(const struct hf_ctl_options *o, const struct about *about,
                               const char *file, struct hf_why *why)
 {
@@ -218,7 +218,8 @@ static enum hf_err make_file(const struct hf_ctl_options *o, struct hf_why *why)
     return err;
 }
 
-/* Write the key file that refers to the key (`refer_out` NULL: none) and the public part, and report. */
+/* Write the key file that refers to the key (`refer_out` NULL: none) and the public part, and
+ * report. */
 static enum hf_err describe_token_key(const struct hf_ctl_options *o, const char *uri,
                                       const char *refer_out, const struct hf_token_public *found,
                                       struct hf_why *why)
@@ -349,7 +350,7 @@ const struct hf_cli_command hf_cmd_key_import = {
     .run = make,
 };
 
-/* ---- change-passphrase ------------------------------------------------------------------------ */
+/* ---- change-passphrase ----------------------------------------------------------------------- */
 
 static enum hf_err change(struct hf_cli_call *call, struct hf_why *why)
 {

@@ -47,7 +47,8 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
     return hf_accepted_hold(&accepted, &s->lint, &line, &s->findings, n_before, why);
 }
 
-/* Files that may become the next version. Their drops are not known yet; bundle add asks about them. */
+/* Files that may become the next version. Their drops are not known yet; bundle add asks about
+ * them. */
 static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, const char *profile,
                                   struct hf_why *why)
 {
@@ -69,7 +70,8 @@ static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, const 
     return err;
 }
 
-/* A root that was signed before needs no --pin, so without --repo unknown roots are not reported. */
+/* A root that was signed before needs no --pin, so without --repo unknown roots are not
+ * reported. */
 static enum hf_err lint_files(struct session *s, const char *const *files, struct hf_why *why)
 {
     struct hf_buf pem = {0};

@@ -1,5 +1,5 @@
-/* holdfastctl publish, refresh: publish signed targets, and sign a new timestamp from a timer. Both use the
- * online keys only. */
+/* holdfastctl publish, refresh: publish signed targets, and sign a new timestamp from a timer. Both
+ * use the online keys only. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"

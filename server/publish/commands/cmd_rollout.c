@@ -1,5 +1,5 @@
-/* holdfastctl rollout open, step, pause, resume, complete, abort, show: how far a bundle with a plan has come, signed by
- * hand with the online key of rollout-SET. */
+/* holdfastctl rollout open, step, pause, resume, complete, abort, show: how far a bundle with a
+ * plan has come, signed by hand with the online key of rollout-SET. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/plaintext.h"
 #include "common/base/timetext.h"
@@ -18,7 +18,7 @@
 
 enum act { OPEN, STEP, PAUSE, RESUME, COMPLETE, ABORT, SHOW };
 
-/* ---- what is said of them (schema/rollout-report.schema.json) -------------------------------------- */
+/* ---- what is said of them (schema/rollout-report.schema.json) -------------------------------- */
 
 static json_t *rollout_json(const struct hf_rollout_item *r)
 {
@@ -82,7 +82,7 @@ static enum hf_err report(const struct hf_ctl_options *o, const struct hf_rollou
     return HF_OK;
 }
 
-/* ---- the commands -------------------------------------------------------------------------------- */
+/* ---- the commands ---------------------------------------------------------------------------- */
 
 static enum hf_err choose(enum act act, const struct hf_rollout_item *r,
                           struct hf_rollout_request *out, struct hf_why *why)

@@ -21,7 +21,7 @@ struct approving {
     struct hf_rollout_approval_given given;
 };
 
-/* ---- what is to be approved ----------------------------------------------------------------------- */
+/* ---- what is to be approved ------------------------------------------------------------------ */
 
 /* The step that comes next, unless --stage names one. */
 static enum hf_err choose_stage(struct approving *a, struct hf_why *why)
@@ -60,7 +60,7 @@ static enum hf_err choose(struct approving *a, struct hf_why *why)
     return choose_stage(a, why);
 }
 
-/* ---- signing -------------------------------------------------------------------------------------- */
+/* ---- signing --------------------------------------------------------------------------------- */
 
 static bool read_approver(const json_t *public_key, uint8_t out[HF_ROLLOUT_APPROVER_LEN])
 {
@@ -126,7 +126,7 @@ static enum hf_err sign(struct approving *a, struct hf_why *why)
     return err;
 }
 
-/* ---- the file ------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* Its numbers are those that are signed: stages from 0. */
 static enum hf_err report(const struct approving *a, struct hf_why *why)

@@ -1,5 +1,5 @@
-/* holdfastctl root add-key, remove-key, set-threshold: change a draft of root before it is signed. All --key
- * options are applied first, then the whole draft is checked. */
+/* holdfastctl root add-key, remove-key, set-threshold: change a draft of root before it is signed.
+ * All --key options are applied first, then the whole draft is checked. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/limits.h"
 #include "server/publish/ceremony/draft_diff.h"

@@ -1,6 +1,6 @@
-/* holdfastctl root sign, status, merge, and the same of targets, on a machine without the repository: sign a
- * draft, show its changes and who must still sign, merge signed copies. The variant of a command is the
- * role. */
+/* holdfastctl root sign, status, merge, and the same of targets, on a machine without the
+ * repository: sign a draft, show its changes and who must still sign, merge signed copies. The
+ * variant of a command is the role. */
 #include "server/publish/commands/ctl.h"
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/repository/drafts/draft_roots.h"
@@ -56,8 +56,8 @@ static enum hf_err check_and_ask(const struct hf_draft *draft, const struct hf_c
     return hf_draft_confirm(draft, o->yes, why);
 }
 
-/* Write `draft` over the file at `path`, with the signatures that are there, which `draft` gets too.
- * `otherwise` says what it means when that is another draft. */
+/* Write `draft` over the file at `path`, with the signatures that are there, which `draft` gets
+ * too. `otherwise` says what it means when that is another draft. */
 static enum hf_err write_merged(struct hf_draft *draft, const char *path, const char *otherwise,
                                 struct hf_why *why)
 {

@@ -198,7 +198,8 @@ struct hf_ctl_options {
 struct hf_publication_context hf_ctl_publication(const struct hf_ctl_options *o,
                                                  enum hf_key_location location);
 
-/** The same, to sign targets; with --draft, to write a draft, for which any folder of keys is enough. */
+/** The same, to sign targets; with --draft, to write a draft, for which any folder of keys is
+ *  enough. */
 struct hf_publication_context hf_ctl_targets_publication(const struct hf_ctl_options *o);
 
 /** Append the root metadata that --root names; nothing without --root (NULL). For

@@ -29,7 +29,8 @@ struct hf_rollout_items {
     size_t n_items;
 };
 
-/** `wants_old`: versions too that a higher one supersedes. hf_rollout_items_free `out`, also after a failure. */
+/** `wants_old`: versions too that a higher one supersedes. hf_rollout_items_free `out`, also after
+ *  a failure. */
 HF_MUST_USE enum hf_err hf_rollout_items_find(const struct hf_trusted_set *set,
                                               const struct hf_rollout_meant *meant, bool wants_old,
                                               struct hf_rollout_items *out, struct hf_why *why);

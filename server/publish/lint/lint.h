@@ -34,7 +34,8 @@ struct hf_lint_line {
     const struct hf_bundle *full;   /* of the same set, for its rsa and ecc; NULL without */
 };
 
-/** All checks of a bundle: each of the functions below, and its change against the version before. */
+/** All checks of a bundle: each of the functions below, and its change against the version
+ *  before. */
 HF_MUST_USE enum hf_err hf_lint_line(const struct hf_lint *lint, const struct hf_lint_line *line,
                                      struct hf_findings *out, struct hf_why *why);
 
@@ -68,17 +69,18 @@ HF_MUST_USE enum hf_err hf_lint_metadata(const struct hf_lint *lint,
                                          const struct hf_targets *targets, int64_t next_ceremony_s,
                                          struct hf_findings *out, struct hf_why *why);
 
-/** Certificates in files (or folders) that may become a bundle: every fault of every one, also a root
- *  that is unknown to `by` (NULL: not judged). A certificate without other faults is appended to
- *  `pem`. I/O: reads them. HF_E_NOT_FOUND for a folder without certificates. */
+/** Certificates in files (or folders) that may become a bundle: every fault of every one, also a
+ *  root that is unknown to `by` (NULL: not judged). A certificate without other faults is appended
+ *  to `pem`. I/O: reads them. HF_E_NOT_FOUND for a folder without certificates. */
 HF_MUST_USE enum hf_err hf_lint_files(const char *const *paths, const struct hf_vouching *by,
                                       struct hf_findings *out, struct hf_buf *pem,
                                       struct hf_why *why);
 
 /*
- * What a publisher accepted, signed with a version (`accepted` and `accepted_at` in custom.holdfast),
- * and how far that goes. An acceptance covers what was found on that day, not a code for ever: a
- * root that expires later is news, although the code of another one's end was accepted.
+ * What a publisher accepted, signed with a version (`accepted` and `accepted_at` in
+ * custom.holdfast), and how far that goes. An acceptance covers what was found on that day, not a
+ * code for ever: a root that expires later is news, although the code of another one's end was
+ * accepted.
  */
 
 /** Borrowed from the target. */
@@ -89,14 +91,14 @@ struct hf_accepted {
 
 struct hf_accepted hf_accepted_of(const struct hf_target *target);
 
-/** List the codes of what `f` has accepted, each once, and the day, in `custom`. False when memory ran
- *  out. */
+/** List the codes of what `f` has accepted, each once, and the day, in `custom`. False when memory
+ *  ran out. */
 bool hf_accepted_sign(json_t *custom, const struct hf_findings *f, int64_t now_s);
 
 /**
- * Mark those findings, from `n_before` on, whose code was accepted and which `lint`, with its tables
- * and its lead time, would have found on that day too. What is about endpoints or devices is never
- * marked: those of today may be others. HF_E_MEMORY. No I/O.
+ * Mark those findings, from `n_before` on, whose code was accepted and which `lint`, with its
+ * tables and its lead time, would have found on that day too. What is about endpoints or devices is
+ * never marked: those of today may be others. HF_E_MEMORY. No I/O.
  */
 HF_MUST_USE enum hf_err hf_accepted_hold(const struct hf_accepted *accepted,
                                          const struct hf_lint *lint,

@@ -15,7 +15,7 @@ static enum hf_err no_memory(struct hf_why *why)
     return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
 }
 
-/* ---- a chain ---------------------------------------------------------------------------------- */
+/* ---- a chain --------------------------------------------------------------------------------- */
 
 void hf_lint_chain_free(struct hf_lint_chain *chain)
 {
@@ -29,8 +29,8 @@ void hf_lint_chain_free(struct hf_lint_chain *chain)
     free(chain);
 }
 
-/* Read as devices read what a server sends. A certificate above the first that is not supported is left out: devices
- * pass over it too, and it may not be needed. */
+/* Read as devices read what a server sends. A certificate above the first that is not supported is
+ * left out: devices pass over it too, and it may not be needed. */
 static enum hf_err take_certs(struct hf_lint_chain *chain, const struct hf_chain *sent,
                               struct hf_why *why)
 {
@@ -101,7 +101,7 @@ enum hf_err hf_lint_chain_new(const char *name, const char *source, const char *
     return err;
 }
 
-/* ---- the collection --------------------------------------------------------------------------- */
+/* ---- the collection -------------------------------------------------------------------------- */
 
 void hf_lint_endpoints_free(struct hf_lint_endpoints *endpoints)
 {
@@ -166,7 +166,7 @@ static enum hf_err add_live(struct hf_lint_endpoints *e, const char *name,
     return more[e->n_live - 1].name == NULL ? no_memory(why) : HF_OK;
 }
 
-/* ---- sources ---------------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 static enum hf_err read_answer_of_aws(const char *file, struct hf_endpoint_url *out,
                                       struct hf_why *why)
@@ -201,8 +201,8 @@ static enum hf_err take_block(void *ctx, size_t index, struct hf_bytes der, stru
     return hf_chain_add(ctx, der, why);
 }
 
-/* `doubt` NULL: it is evidence. `host` NULL: the name tells, if it is a URL; other names are for people
- * only. */
+/* `doubt` NULL: it is evidence. `host` NULL: the name tells, if it is a URL; other names are for
+ * people only. */
 static enum hf_err take_file(const struct reading *r, const char *name, const char *file,
                              bool is_devices, const char *doubt, const char *host,
                              struct hf_why *why)
@@ -248,7 +248,7 @@ static enum hf_err take_source(const struct reading *r, const char *name, const 
     return add_live(r->endpoints, name, &url, why);
 }
 
-/* ---- the list --------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 /* The next word; NULL at the line's end. */
 static char *next_word(char **rest)

@@ -30,26 +30,27 @@ struct hf_lint_chain {
     mbedtls_pk_type_t signatures[HF_CHAIN_CERTS_MAX];
 };
 
-/** Copies what `sent` holds, and the texts; `host` may be NULL. HF_E_FORMAT for an empty chain, one with
- *  a certificate that cannot be read, and one that begins with a CA, unless that is a root and alone;
- *  HF_E_MEMORY. No I/O. */
+/** Copies what `sent` holds, and the texts; `host` may be NULL. HF_E_FORMAT for an empty chain, one
+ *  with a certificate that cannot be read, and one that begins with a CA, unless that is a root and
+ *  alone; HF_E_MEMORY. No I/O. */
 HF_MUST_USE enum hf_err hf_lint_chain_new(const char *name, const char *source, const char *host,
                                           const struct hf_chain *sent, struct hf_lint_chain **out,
                                           struct hf_why *why);
 void hf_lint_chain_free(struct hf_lint_chain *chain);
 
 /*
- * The chains that a fleet meets: what each endpoint sends, its own certificate first. A text of lines
+ * The chains that a fleet meets: what each endpoint sends, its own certificate first. A text of
+ * lines
  *
  *     endpoint NAME SOURCE…
  *     device   NAME CHAIN.pem…
  *
  * where SOURCE is a PEM file, the address of a server to be asked now (mqtts://HOST[:8883],
- * https://HOST[:443], tls://HOST:PORT) or @FILE with what `aws iot describe-endpoint` printed. Several
- * files are the chains that one endpoint shows by turns (RSA and ECC); `device` is a chain that devices
- * themselves show, so that its intermediates do not renew themselves. Files are looked for beside the
- * text. What hf_lint_endpoints_save has written holds three more kinds: for a server that NAME does not
- * tell, and for what is no evidence:
+ * https://HOST[:443], tls://HOST:PORT) or @FILE with what `aws iot describe-endpoint` printed.
+ * Several files are the chains that one endpoint shows by turns (RSA and ECC); `device` is a chain
+ * that devices themselves show, so that its intermediates do not renew themselves. Files are looked
+ * for beside the text. What hf_lint_endpoints_save has written holds three more kinds: for a server
+ * that NAME does not tell, and for what is no evidence:
  *
  *     shown    NAME CHAIN.pem HOST
  *     unproved NAME CHAIN.pem WHY
@@ -92,15 +93,15 @@ struct hf_lint_sources {
 };
 
 /**
- * Read the file, what it names, and the addresses; no server is asked. Names and reasons are plain text,
- * a terminal may show them. HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND. I/O.
+ * Read the file, what it names, and the addresses; no server is asked. Names and reasons are plain
+ * text, a terminal may show them. HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND. I/O.
  */
 HF_MUST_USE enum hf_err hf_lint_endpoints_read(const struct hf_lint_sources *sources,
                                                struct hf_lint_endpoints *out, struct hf_why *why);
 
 /**
- * The same, then ask the servers, with a line for each on standard error where that is a terminal. A
- * server that shows nothing is no failure. HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND. I/O, network.
+ * The same, then ask the servers, with a line for each on standard error where that is a terminal.
+ * A server that shows nothing is no failure. HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND. I/O, network.
  */
 HF_MUST_USE enum hf_err hf_lint_endpoints_load(const struct hf_lint_sources *sources,
                                                struct hf_lint_endpoints *out, struct hf_why *why);
@@ -113,7 +114,8 @@ HF_MUST_USE enum hf_err hf_lint_endpoints_add_silence(struct hf_lint_endpoints *
                                                       const char *name, const char *reason,
                                                       bool is_refused, struct hf_why *why);
 
-/** An error for each server with a certificate that no device can use, a warning for each that is silent, and for each chain that is no evidence. HF_E_MEMORY. */
+/** An error for each server with a certificate that no device can use, a warning for each that is
+ *  silent, and for each chain that is no evidence. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_lint_answers(const struct hf_lint_endpoints *endpoints,
                                         struct hf_findings *out, struct hf_why *why);
 

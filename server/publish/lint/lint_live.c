@@ -58,10 +58,11 @@ static enum hf_err ask(const struct hf_endpoint_url *url, const struct offer *of
     return HF_OK;
 }
 
-/* Ask a server for its chains with each offer in turn, within `timeout_ms` for all of them together;
- * the look-up of the name before has as long. A silent server is no failure: every answer says so. A
- * server that swallows one offer without a word may well answer the next, so each has its share of the
- * time; one that takes no connection takes none for the others. HF_E_MEMORY. I/O. */
+/* Ask a server for its chains with each offer in turn, within `timeout_ms` for all of them
+ * together; the look-up of the name before has as long. A silent server is no failure: every answer
+ * says so. A server that swallows one offer without a word may well answer the next, so each has
+ * its share of the time; one that takes no connection takes none for the others. HF_E_MEMORY.
+ * I/O. */
 static enum hf_err ask_all_offers(const struct hf_endpoint_url *url, int timeout_ms,
                                   bool has_legacy_ciphers, struct answer answers[N_OFFERS],
                                   struct hf_why *why)

@@ -93,8 +93,8 @@ static enum hf_err report_end(const struct hf_lint *lint, const struct hf_lint_l
                            end);
 }
 
-/* Two kinds of refusal: no anchor for the chain, which another bundle may have, and a chain that devices refuse all
- * the same. */
+/* Two kinds of refusal: no anchor for the chain, which another bundle may have, and a chain that
+ * devices refuse all the same. */
 static enum hf_err report_refusal(const struct hf_lint_line *line,
                                   const struct hf_lint_chain *chain,
                                   const struct hf_chain_verdict *verdict, struct hf_findings *out,
@@ -109,8 +109,8 @@ static enum hf_err report_refusal(const struct hf_lint_line *line,
                            chain->name, chain->source, faults);
 }
 
-/* Intermediates of the path of `verdict`; NULL: of the whole chain, where no path is known. The leaf is renewed every
- * few weeks, and roots need no date here. */
+/* Intermediates of the path of `verdict`; NULL: of the whole chain, where no path is known. The
+ * leaf is renewed every few weeks, and roots need no date here. */
 static enum hf_err judge_intermediates(const struct hf_lint *lint, const struct hf_lint_line *line,
                                        const struct hf_lint_chain *chain,
                                        const struct hf_chain_verdict *verdict,
@@ -168,7 +168,8 @@ static bool is_for(const struct hf_lint_chain *chain, const char *profile)
     return true;
 }
 
-/* Has the endpoint of that chain none for the profile? Asked once for each endpoint: at its first. */
+/* Has the endpoint of that chain none for the profile? Asked once for each endpoint: at its
+ * first. */
 static bool is_unchecked(const struct hf_lint_endpoints *e, size_t index, const char *profile)
 {
     for (size_t i = 0; i < e->n_chains; i++) {

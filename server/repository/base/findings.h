@@ -72,8 +72,8 @@ HF_MUST_USE enum hf_err hf_findings_add(struct hf_findings *f, enum hf_lint_code
     HF_PRINTF(5, 6);
 void hf_findings_free(struct hf_findings *f);
 
-/** Mark the errors of these codes (names, NULL-terminated or NULL). HF_E_ARGUMENT for no code of an error, and for one
- *  that cannot be accepted. */
+/** Mark the errors of these codes (names, NULL-terminated or NULL). HF_E_ARGUMENT for no code of an
+ *  error, and for one that cannot be accepted. */
 HF_MUST_USE enum hf_err hf_findings_accept(struct hf_findings *f, const char *const *names,
                                            struct hf_why *why);
 

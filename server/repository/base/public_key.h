@@ -1,6 +1,7 @@
 /*
  * Public keys as TUF metadata writes them (4.2.1 and 4.2.2): the key object, its usual label, and a
- * file that holds just that object, as `key generate --public` writes it and other TUF tools have it.
+ * file that holds just that object, as `key generate --public` writes it and other TUF tools have
+ * it.
  */
 #ifndef HF_REPOSITORY_PUBLIC_KEY_H
 #define HF_REPOSITORY_PUBLIC_KEY_H
@@ -23,8 +24,8 @@ HF_MUST_USE enum hf_err hf_public_key_to_json(const uint8_t public_key[HF_PUBLIC
 HF_MUST_USE enum hf_err hf_public_key_id(const json_t *public_key, char out[HF_SHA256_HEX_LEN],
                                          struct hf_why *why);
 
-/** The same public key, however it is written? A PEM can be wrapped and spelled in many ways, and so its
- *  usual label differs from tool to tool. False for NULL, and for what is no key. */
+/** The same public key, however it is written? A PEM can be wrapped and spelled in many ways, and
+ *  so its usual label differs from tool to tool. False for NULL, and for what is no key. */
 bool hf_public_key_same(const json_t *a, const json_t *b);
 
 /** Can devices verify signatures with this key object? */

@@ -28,8 +28,8 @@ static const struct words {
 static const int ending[] = {SIGTERM, SIGHUP};
 #define N_ENDING (sizeof ending / sizeof ending[0])
 
-/* The signal that came while the terminal was silent. It ends the program in order, as Ctrl-C does, and
- * leaves the terminal as it was. */
+/* The signal that came while the terminal was silent. It ends the program in order, as Ctrl-C does,
+ * and leaves the terminal as it was. */
 static volatile sig_atomic_t ended_by;
 
 static void note_signal(int signal_number)
@@ -48,8 +48,8 @@ static enum hf_err fail_cancelled(struct hf_why *why)
     return hf_fail(why, HF_E_KEY, "cancelled; nothing was changed");
 }
 
-/* The signals may come in here only (they are blocked by ask): one that came between a test of `ended_by`
- * and a read that waits would be overlooked. */
+/* The signals may come in here only (they are blocked by ask): one that came between a test of
+ * `ended_by` and a read that waits would be overlooked. */
 static ssize_t read_char(int fd, char *c)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
@@ -65,7 +65,8 @@ static bool begins_with(const struct hf_passphrase *p, const char *bytes)
     return p->len >= strlen(bytes) && memcmp(p->text, bytes, strlen(bytes)) == 0;
 }
 
-/* One line straight into `p`, which has room, so that no buffer of stdio or of ours keeps a copy. */
+/* One line straight into `p`, which has room, so that no buffer of stdio or of ours keeps a
+ * copy. */
 static enum hf_err fill_line(int fd, const char *noun, const char *from, struct hf_passphrase *p,
                              struct hf_why *why)
 {
@@ -151,8 +152,8 @@ static enum hf_err ask(const struct words *words, const char *prompt, const char
         (void)sigaction(ending[i], &noted, &actions[i]);
     }
     (void)sigprocmask(SIG_BLOCK, &blocked, &mask);
-    /* Signals of keys off and Ctrl-C as an end of line: it is read as a character, so that no way out
-     * of here leaves the terminal silent. */
+    /* Signals of keys off and Ctrl-C as an end of line: it is read as a character, so that no way
+     * out of here leaves the terminal silent. */
     struct termios silent = before;
     silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
     silent.c_cc[VEOL] = CTRL_C;

@@ -24,9 +24,9 @@ enum hf_secret {
 };
 
 /**
- * Read a passphrase or PIN. `file` is the name of a file whose first line it is, which only its owner
- * may read (hf_secret_file_open), or "-" for standard input; NULL asks on the terminal for that of
- * `what` (a folder, "token alice"). HF_E_KEY in words.
+ * Read a passphrase or PIN. `file` is the name of a file whose first line it is, which only its
+ * owner may read (hf_secret_file_open), or "-" for standard input; NULL asks on the terminal for
+ * that of `what` (a folder, "token alice"). HF_E_KEY in words.
  */
 HF_MUST_USE enum hf_err hf_passphrase_read(enum hf_secret secret, const char *file,
                                            const char *what, struct hf_passphrase *out,

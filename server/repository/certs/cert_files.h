@@ -1,4 +1,5 @@
-/* Certificates from files, PEM with any number of them or DER with one, and from folders of such. */
+/* Certificates from files, PEM with any number of them or DER with one, and from folders of
+ * such. */
 #ifndef HF_REPOSITORY_CERT_FILES_H
 #define HF_REPOSITORY_CERT_FILES_H
 
@@ -23,14 +24,14 @@ struct hf_cert_source {
     const char
         *set; /* what the tables of `selects` have and `paths` do not is noted, unless lint says
                       * it of this set; NULL: is not noted */
-    /* Files that cannot be read, and certificates that do not parse, are noted there and passed over;
-     * NULL: the first one is an error. */
+    /* Files that cannot be read, and certificates that do not parse, are noted there and passed
+     * over; NULL: the first one is an error. */
     struct hf_findings *problems;
 };
 
 /**
- * Append the certificates of `source`, in order, to `pem`: each once, however often it is given. Each
- * must parse. HF_E_ARGUMENT for a select that means none of them.
+ * Append the certificates of `source`, in order, to `pem`: each once, however often it is given.
+ * Each must parse. HF_E_ARGUMENT for a select that means none of them.
  * HF_E_NOT_FOUND, HF_E_LIMIT.
  */
 HF_MUST_USE enum hf_err hf_cert_files_read(const struct hf_cert_source *source, struct hf_buf *pem,

@@ -20,7 +20,8 @@ struct hf_known_root {
     bool is_removed; /* no root program trusts it: only its date counts, and nothing chooses it */
 };
 
-/* Older tables may lack the newest roots and dates of distrust: root programs change some each quarter. */
+/* Older tables may lack the newest roots and dates of distrust: root programs change some each
+ * quarter. */
 #define HF_KNOWN_ROOTS_OLD_DAYS 182
 
 struct hf_known_roots {
@@ -46,8 +47,8 @@ HF_MUST_USE enum hf_err hf_known_roots_load(const char *const *files, struct hf_
                                             struct hf_why *why);
 void hf_known_roots_free(struct hf_known_roots *known);
 
-/** By key: a cross-signed certificate of the same key is known too. `set` names one table; NULL: any.
- *  NULL where the key is in no table, or in one as removed only. */
+/** By key: a cross-signed certificate of the same key is known too. `set` names one table; NULL:
+ *  any. NULL where the key is in no table, or in one as removed only. */
 const struct hf_known_root *hf_known_roots_find(const struct hf_known_roots *known, const char *set,
                                                 const struct hf_cert *cert);
 

@@ -1,5 +1,6 @@
 /*
- * Which certificates a person means, by fingerprint, subject or table, and who vouches for a root. No I/O.
+ * Which certificates a person means, by fingerprint, subject or table, and who vouches for a root.
+ * No I/O.
  */
 #ifndef HF_REPOSITORY_SELECT_H
 #define HF_REPOSITORY_SELECT_H
@@ -56,12 +57,13 @@ struct hf_vouching {
     const char *const *pins;        /* SHA-256 of certificates or keys; NULL-terminated */
 };
 
-/** HF_E_ARGUMENT for a pin that is no fingerprint, or that of nothing in `bundle` (NULL: not judged). */
+/** HF_E_ARGUMENT for a pin that is no fingerprint, or that of nothing in `bundle` (NULL: not
+ *  judged). */
 HF_MUST_USE enum hf_err hf_vouching_check_pins(const struct hf_vouching *by,
                                                const struct hf_bundle *bundle, struct hf_why *why);
 
-/** Add HF_LINT_UNKNOWN_ROOT, with the fingerprint to compare, if nothing vouches for `cert`. The pins
- *  must be fingerprints. */
+/** Add HF_LINT_UNKNOWN_ROOT, with the fingerprint to compare, if nothing vouches for `cert`. The
+ *  pins must be fingerprints. */
 HF_MUST_USE enum hf_err hf_vouching_check(const struct hf_vouching *by, const struct hf_cert *cert,
                                           const char *where, struct hf_findings *out,
                                           struct hf_why *why);

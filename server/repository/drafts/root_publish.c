@@ -304,9 +304,9 @@ enum hf_err hf_root_publish(const struct hf_publication_context *at, const struc
     struct root_ceremony c = {.draft = draft, .targets = targets};
     struct hf_publication_context context = *at;
     const int64_t before = draft->root.env.version, next = draft->next.env.version;
-    /* Would a device find, from the root before on, this root and all that comes with it? If the keys
-     * do not know it yet, a ceremony was interrupted after its last rename. Metadata that has expired
-     * since counts as published too, unless this ceremony has to sign it again. */
+    /* Would a device find, from the root before on, this root and all that comes with it? If the
+     * keys do not know it yet, a ceremony was interrupted after its last rename. Metadata that has
+     * expired since counts as published too, unless this ceremony has to sign it again. */
     bool was_published = is_whole(at->repo_dir, draft, targets, next, at->now_s) ||
                          (is_whole(at->repo_dir, draft, targets, next, HF_REPO_ANY_TIME) &&
                           !is_whole(at->repo_dir, draft, targets, before, HF_REPO_ANY_TIME));

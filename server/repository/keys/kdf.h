@@ -43,7 +43,8 @@ json_t *hf_kdf_to_json(const struct hf_kdf *kdf);
 
 bool hf_kdf_same(const struct hf_kdf *a, const struct hf_kdf *b);
 
-/** `*out` is HF_WRAP_KEY_LEN bytes of sodium_malloc memory, sodium_free it. CPU and memory bound. */
+/** `*out` is HF_WRAP_KEY_LEN bytes of sodium_malloc memory, sodium_free it. CPU and memory
+ *  bound. */
 HF_MUST_USE enum hf_err hf_kdf_derive(const struct hf_kdf *kdf, const struct hf_passphrase *p,
                                       uint8_t **out, struct hf_why *why);
 

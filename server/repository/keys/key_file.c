@@ -126,8 +126,8 @@ enum hf_err hf_key_file_read(const char *path, struct hf_key_file *out, struct h
 
     file.path = strdup(path);
     err = file.path == NULL ? out_of_memory(why) : parse(&file, why);
-    /* A module is code. A user who may write a folder of keys, as a timer's may KEYS/online, must not
-     * choose what root runs. */
+    /* A module is code. A user who may write a folder of keys, as a timer's may KEYS/online, must
+     * not choose what root runs. */
     if (err == HF_OK && owner != 0 && owner != geteuid() && file.uri != NULL &&
         hf_token_names_module(file.uri))
         err = hf_fail(why, HF_E_KEY,
@@ -228,7 +228,8 @@ enum hf_err hf_key_file_open(const struct hf_key_file *file, const uint8_t *wrap
 }
 
 /* jansson does not wipe its strings. A seed goes through here in the clear only under
- * --insecure-no-passphrase. That a member is missing (no memory) shows when the object is parsed. */
+ * --insecure-no-passphrase. That a member is missing (no memory) shows when the object is
+ * parsed. */
 static void set_hex(json_t *object, const char *name, const uint8_t *data, size_t len)
 {
     char hex[2 * SEALED_LEN + 1];
@@ -236,7 +237,8 @@ static void set_hex(json_t *object, const char *name, const uint8_t *data, size_
     json_object_set_new(object, name, json_string(hex));
 }
 
-/* Takes the object. A key file that does not open is found now, not on the day of the next ceremony. */
+/* Takes the object. A key file that does not open is found now, not on the day of the next
+ * ceremony. */
 static enum hf_err create_take(const char *path, json_t *object, const uint8_t *wrap_key,
                                struct hf_why *why)
 {

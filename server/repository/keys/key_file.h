@@ -4,9 +4,9 @@
  * authenticated with it, so a file whose public key or parameters were swapped does not open.
  * Mode 0600, made once, never overwritten.
  *
- * Or a file that holds no key and says in which token it is, so that a folder holds both. Nothing in
- * it is secret and nothing sealed. Its public part is only a claim until the token's first signature
- * is verified with it (signer.h).
+ * Or a file that holds no key and says in which token it is, so that a folder holds both. Nothing
+ * in it is secret and nothing sealed. Its public part is only a claim until the token's first
+ * signature is verified with it (signer.h).
  */
 #ifndef HF_REPOSITORY_KEY_FILE_H
 #define HF_REPOSITORY_KEY_FILE_H
@@ -29,8 +29,9 @@ struct hf_key_file {
 };
 
 /**
- * Write `key`, which is no token's, to a new file. `wrap_key` is what hf_kdf_derive made with `kdf`;
- * NULL for HF_KDF_NONE. HF_E_STATE when the name is taken. After a failure no such file exists.
+ * Write `key`, which is no token's, to a new file. `wrap_key` is what hf_kdf_derive made with
+ * `kdf`; NULL for HF_KDF_NONE. HF_E_STATE when the name is taken. After a failure no such file
+ * exists.
  */
 HF_MUST_USE enum hf_err hf_key_file_create(const char *path, const struct hf_signing_key *key,
                                            const struct hf_kdf *kdf, const uint8_t *wrap_key,
@@ -46,8 +47,8 @@ HF_MUST_USE enum hf_err hf_key_file_create_reference(const char *path,
 HF_MUST_USE enum hf_err hf_key_file_read(const char *path, struct hf_key_file *out,
                                          struct hf_why *why);
 
-/** A file name or a PKCS#11 URI, as it is given with --key. Of a URI what the token shows; no PIN is
- *  asked for. */
+/** A file name or a PKCS#11 URI, as it is given with --key. Of a URI what the token shows; no PIN
+ *  is asked for. */
 HF_MUST_USE enum hf_err hf_key_file_find(const char *key, struct hf_tokens **tokens,
                                          struct hf_key_file *out, struct hf_why *why);
 void hf_key_file_free(struct hf_key_file *file);
@@ -61,8 +62,8 @@ HF_MUST_USE enum hf_err hf_key_file_check_name(const char *path, struct hf_why *
 
 /**
  * The public part of a key, with its name for people: of a PKCS#11 URI, of a key file, or of a file
- * with the key object alone. No passphrase is needed. HF_E_KEY, HF_E_NOT_FOUND, …; the sentence names
- * the file.
+ * with the key object alone. No passphrase is needed. HF_E_KEY, HF_E_NOT_FOUND, …; the sentence
+ * names the file.
  */
 HF_MUST_USE enum hf_err hf_public_key_find(const char *key, struct hf_public_key *out,
                                            struct hf_why *why);

@@ -83,7 +83,8 @@ static bool is_listed(const char *const *paths, const struct hf_key_file *file)
     return is;
 }
 
-/* May these keys of `folder` get another passphrase? `*like` is how they are sealed, if they are. */
+/* May these keys of `folder` get another passphrase? `*like` is how they are sealed, if they
+ * are. */
 static enum hf_err check_rekey(struct hf_key_folder *folder, const char *const *paths,
                                struct hf_kdf *like, struct hf_why *why)
 {
@@ -132,7 +133,8 @@ static enum hf_err open_named(struct hf_key_set *set, const char *path, struct h
     return hf_key_set_open_chosen(set, HF_KEYS_OFFLINE, &choice, out, why);
 }
 
-/* Write the key beside its file. The file just written, read from the disk, opens and is that key. */
+/* Write the key beside its file. The file just written, read from the disk, opens and is that
+ * key. */
 static enum hf_err write_beside(struct hf_key_set *set, const char *path,
                                 const struct hf_key_seal *seal, struct hf_why *why)
 {

@@ -294,8 +294,8 @@ static enum hf_err unlock(const struct hf_key_set *set, struct hf_key_folder *fo
     return HF_OK;
 }
 
-/* After a typo in a passphrase there is another question. A PIN is asked for elsewhere: its tries are
- * never used up here. */
+/* After a typo in a passphrase there is another question. A PIN is asked for elsewhere: its tries
+ * are never used up here. */
 static enum hf_err open_sealed(struct hf_key_set *set, const struct reachable *key,
                                struct hf_signing_key *out, struct hf_why *why)
 {

@@ -47,15 +47,16 @@ struct hf_signers {
 HF_MUST_USE enum hf_err hf_key_set_init(struct hf_key_set *set, const char *keys_dir,
                                         const char *offline_passphrase_file,
                                         const char *online_passphrase_file, struct hf_why *why);
-/** What one key holder has: the keys in DIR/offline, or in DIR itself where there is no such folder.
- *  They are the offline keys of the set; it has no online ones. `dir` NULL: extra keys only. */
+/** What one key holder has: the keys in DIR/offline, or in DIR itself where there is no such
+ *  folder. They are the offline keys of the set; it has no online ones. `dir` NULL: extra keys
+ *  only. */
 HF_MUST_USE enum hf_err hf_key_set_init_holder(struct hf_key_set *set, const char *dir,
                                                const char *passphrase_file, struct hf_why *why);
 void hf_key_set_free(struct hf_key_set *set); /* after every key that was opened */
 
-/** Add the keys of this list (files and PKCS#11 URIs, NULL-terminated, or NULL for none), which come
- *  before those in folders. No passphrase or PIN is asked for. HF_E_ARGUMENT for one that is listed
- *  twice; as hf_key_file_find. */
+/** Add the keys of this list (files and PKCS#11 URIs, NULL-terminated, or NULL for none), which
+ *  come before those in folders. No passphrase or PIN is asked for. HF_E_ARGUMENT for one that is
+ *  listed twice; as hf_key_file_find. */
 HF_MUST_USE enum hf_err hf_key_set_add_extra(struct hf_key_set *set, const char *const *keys,
                                              const char *passphrase_file, struct hf_why *why);
 
@@ -69,7 +70,8 @@ HF_MUST_USE enum hf_err hf_key_set_check_extra(const struct hf_key_set *set,
                                                const enum hf_top_role *roles, size_t n_roles,
                                                struct hf_why *why);
 
-/** Read the key files of the folder, once in a run. HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT, HF_E_KEY. */
+/** Read the key files of the folder, once in a run. HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT,
+ *  HF_E_KEY. */
 HF_MUST_USE enum hf_err hf_key_folder_list(struct hf_key_folder *folder, struct hf_why *why);
 
 /**
@@ -80,9 +82,10 @@ HF_MUST_USE enum hf_err hf_key_set_find(struct hf_key_set *set, const struct hf_
                                         enum hf_top_role role, struct hf_why *why);
 
 /**
- * Open as many keys of `role` as its threshold in `root` asks, but all extra ones of it; may ask for a
- * passphrase or a PIN. `before` is NULL, or the root that `root` follows: its keys that are at hand are
- * opened too, unless they sign already under the id that it knows. As hf_key_set_find, and HF_E_KEY.
+ * Open as many keys of `role` as its threshold in `root` asks, but all extra ones of it; may ask
+ * for a passphrase or a PIN. `before` is NULL, or the root that `root` follows: its keys that are
+ * at hand are opened too, unless they sign already under the id that it knows. As hf_key_set_find,
+ * and HF_E_KEY.
  * hf_signers_free `out`.
  */
 HF_MUST_USE enum hf_err hf_key_set_open(struct hf_key_set *set, const struct hf_root *root,
@@ -104,9 +107,9 @@ HF_MUST_USE enum hf_err hf_key_set_open_chosen(struct hf_key_set *set,
                                                struct hf_signers *out, struct hf_why *why);
 
 /**
- * The id under which `root` lists this public key for `role`; NULL where it does not. An id is a label
- * (TUF 4.2.2): another program, which spells the same PEM in another way, gives another one. Borrowed
- * from `root`, which may be NULL. No I/O.
+ * The id under which `root` lists this public key for `role`; NULL where it does not. An id is a
+ * label (TUF 4.2.2): another program, which spells the same PEM in another way, gives another one.
+ * Borrowed from `root`, which may be NULL. No I/O.
  */
 const char *hf_key_role_id(const struct hf_root *root, enum hf_top_role role,
                            const json_t *public_key);

@@ -144,8 +144,9 @@ static bool read_public_key(unsigned char **p, const unsigned char *end, const u
     return len == 1 + HF_PUBLIC_KEY_LEN && bits[0] == 0; /* no unused bits */
 }
 
-/* OneAsymmetricKey (RFC 5958, 2; RFC 8410, 7): the version, id-Ed25519 without parameters, the seed as
- * an octet string in an octet string; then attributes, which are of no use here, and the public key. */
+/* OneAsymmetricKey (RFC 5958, 2; RFC 8410, 7): the version, id-Ed25519 without parameters, the seed
+ * as an octet string in an octet string; then attributes, which are of no use here, and the public
+ * key. */
 static bool read_pkcs8(unsigned char *p, size_t len, struct found *out)
 {
     static const uint8_t head[] = {/* id-Ed25519 */ 0x30,

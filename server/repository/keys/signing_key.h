@@ -18,8 +18,8 @@ struct hf_signing_key {
     struct hf_token_key *token; /* owned; NULL: in memory */
 };
 
-/** A key in memory, of these HF_SEED_LEN bytes; `seed` NULL: a new one. hf_signing_key_free `out`. No
- *  I/O. */
+/** A key in memory, of these HF_SEED_LEN bytes; `seed` NULL: a new one. hf_signing_key_free `out`.
+ *  No I/O. */
 HF_MUST_USE enum hf_err hf_signing_key_make(const uint8_t *seed, struct hf_signing_key *out,
                                             struct hf_why *why);
 
@@ -39,10 +39,11 @@ HF_MUST_USE enum hf_err hf_signing_key_sign(const struct hf_signing_key *key,
                                             struct hf_why *why);
 
 /**
- * Read an Ed25519 private key that another program made: a file that holds the 32 bytes of a seed (RFC 8032) and nothing else, or an Ed25519 private
- * key as PKCS#8 of version 1 or 2 (RFC 5958, RFC 8410), PEM or DER, without passphrase; a public key
- * in it must be that of the private one. HF_E_KEY for a file that others may read
- * (hf_secret_file_open), and for every other kind of key. hf_signing_key_free `out`.
+ * Read an Ed25519 private key that another program made: a file that holds the 32 bytes of a seed
+ * (RFC 8032) and nothing else, or an Ed25519 private key as PKCS#8 of version 1 or 2 (RFC 5958, RFC
+ * 8410), PEM or DER, without passphrase; a public key in it must be that of the private one.
+ * HF_E_KEY for a file that others may read (hf_secret_file_open), and for every other kind of key.
+ * hf_signing_key_free `out`.
  */
 HF_MUST_USE enum hf_err hf_key_import(const char *path, struct hf_signing_key *out,
                                       struct hf_why *why);

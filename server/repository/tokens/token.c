@@ -34,7 +34,8 @@ static enum hf_err find_keys(struct hf_token *token, const struct hf_token_uri *
 static enum hf_err find_shown(const struct hf_token_list *tokens, const struct hf_token_uri *uri,
                               bool may_ask, struct hf_token_objects *out, struct hf_why *why)
 {
-    /* One token that does not answer must not hide the keys of others. This is the last such fault. */
+    /* One token that does not answer must not hide the keys of others. This is the last such
+     * fault. */
     struct hf_why fault = {0};
     for (size_t i = 0; i < tokens->n; i++)
         (void)find_keys(tokens->tokens[i], uri, out, &fault);
@@ -244,8 +245,8 @@ static enum hf_err find_private(struct search *s, struct hf_token *token, struct
     return keep_best(s, why);
 }
 
-/* A PIN is for a token that shows the wanted key; then, until it is found beyond doubt, for those that
- * show none; never for one that shows another. */
+/* A PIN is for a token that shows the wanted key; then, until it is found beyond doubt, for those
+ * that show none; never for one that shows another. */
 static enum hf_err find_all(struct search *s, const struct hf_token_list *tokens,
                             struct hf_why *why)
 {

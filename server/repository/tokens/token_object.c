@@ -13,7 +13,8 @@
 #define RAW_LEN 64 /* of both signatures: R and S of Ed25519; r and s of P-256 */
 #define P256_BITS 256
 
-/* `*len` is 0 for an attribute that the object has not, does not show, or has longer than `size`. */
+/* `*len` is 0 for an attribute that the object has not, does not show, or has longer than
+ * `size`. */
 static enum hf_err read_attribute(struct hf_token *token, CK_OBJECT_HANDLE handle,
                                   CK_ATTRIBUTE_TYPE type, void *value, size_t size, size_t *len,
                                   struct hf_why *why)
@@ -223,7 +224,8 @@ void hf_token_key_free(struct hf_token_key *key)
 
 static enum hf_err refuse(const struct hf_token_key *key, size_t len, CK_RV rv, struct hf_why *why)
 {
-    /* Ed25519 reads its message twice, so the token must hold all of it; some have room for little. */
+    /* Ed25519 reads its message twice, so the token must hold all of it; some have room for
+     * little. */
     if (key->type != HF_TOKEN_ED25519 ||
         (rv != CKR_DATA_LEN_RANGE && rv != CKR_DEVICE_MEMORY && rv != CKR_DATA_INVALID))
         return hf_token_fail(why, key->token, "sign", rv);

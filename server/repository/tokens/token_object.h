@@ -35,7 +35,8 @@ HF_MUST_USE enum hf_err hf_token_objects_find_named(struct hf_token *token, CK_O
                                                     struct hf_bytes label, struct hf_bytes id,
                                                     struct hf_token_objects *out,
                                                     struct hf_why *why);
-/** The same for the other object of the key pair: what has the id of `object`; nothing where it has none. */
+/** The same for the other object of the key pair: what has the id of `object`; nothing where it has
+ *  none. */
 HF_MUST_USE enum hf_err hf_token_objects_find_paired(const struct hf_token_object *object,
                                                      CK_OBJECT_CLASS class,
                                                      struct hf_token_objects *out,

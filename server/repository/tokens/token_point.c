@@ -43,8 +43,8 @@ bool hf_token_curve_parse(struct hf_bytes ec_params, enum hf_token_key_type *out
     return false;
 }
 
-/* Both points are shorter than 128 bytes, so their DER has one byte of length, and no bare one of the
- * right length can be mistaken for it. */
+/* Both points are shorter than 128 bytes, so their DER has one byte of length, and no bare one of
+ * the right length can be mistaken for it. */
 static bool unwrap(struct hf_bytes ec_point, size_t len, struct hf_bytes *out)
 {
     if (ec_point.len == len) {

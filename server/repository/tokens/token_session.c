@@ -219,7 +219,8 @@ static bool is_module_wanted(CK_FUNCTION_LIST *module, const struct hf_token_uri
     return module->C_GetInfo(&info) == CKR_OK && p11_kit_uri_match_module_info(uri->p11, &info);
 }
 
-/* A module that fails must not hide the tokens of others; its trouble is told when nothing is found. */
+/* A module that fails must not hide the tokens of others; its trouble is told when nothing is
+ * found. */
 static void visit_module(struct hf_tokens *tokens, CK_FUNCTION_LIST *module,
                          const struct hf_token_uri *uri, struct hf_token_list *out)
 {
@@ -283,8 +284,8 @@ static enum hf_err log_in_at_device(struct hf_token *token, CK_USER_TYPE user, s
     return rv == CKR_OK ? HF_OK : hf_token_fail(why, token, "log in", rv);
 }
 
-/* A wrong PIN costs a try, and after a few of them the token is locked. A timer would try a wrong file
- * every day until then: after one wrong PIN, the next is for a person to type. */
+/* A wrong PIN costs a try, and after a few of them the token is locked. A timer would try a wrong
+ * file every day until then: after one wrong PIN, the next is for a person to type. */
 static enum hf_err check_tries(const struct hf_token *token, CK_FLAGS flags, const char *pin_file,
                                struct hf_why *why)
 {

@@ -1,7 +1,7 @@
 /*
- * The inside of `struct hf_tokens`: modules, the tokens in their slots, one session with each, the PIN
- * that opened it. What a module answers is checked like any input: it may be an attacker's code in
- * front of an attacker's card.
+ * The inside of `struct hf_tokens`: modules, the tokens in their slots, one session with each, the
+ * PIN that opened it. What a module answers is checked like any input: it may be an attacker's code
+ * in front of an attacker's card.
  */
 #ifndef HF_REPOSITORY_TOKEN_SESSION_H
 #define HF_REPOSITORY_TOKEN_SESSION_H
@@ -48,9 +48,9 @@ HF_MUST_USE enum hf_err hf_tokens_find(struct hf_tokens **tokens, const struct h
                                        struct hf_token_list *out, struct hf_why *why);
 
 /**
- * Log in as the user, once a run: with the PIN of the file that `uri` names, one that is typed, or one
- * that the device itself asks for. HF_E_KEY in words; a PIN from a file is not spent on a token that
- * had a wrong one since its last right one (CKF_USER_PIN_COUNT_LOW).
+ * Log in as the user, once a run: with the PIN of the file that `uri` names, one that is typed, or
+ * one that the device itself asks for. HF_E_KEY in words; a PIN from a file is not spent on a token
+ * that had a wrong one since its last right one (CKF_USER_PIN_COUNT_LOW).
  */
 HF_MUST_USE enum hf_err hf_token_login(struct hf_token *token, const struct hf_token_uri *uri,
                                        struct hf_why *why);

@@ -6,7 +6,8 @@
 
 #define SCHEME "pkcs11:"
 
-/* The attributes of RFC 7512 that p11-kit compares with a token or a key, and those of the query. */
+/* The attributes of RFC 7512 that p11-kit compares with a token or a key, and those of the
+ * query. */
 static const struct {
     const char *name;
     bool is_query;
@@ -82,7 +83,8 @@ static enum hf_err check_attributes(const char *text, struct hf_why *why)
     return HF_OK;
 }
 
-/* A path that leads to one file wherever the program is started, and fits on one line of a sentence. */
+/* A path that leads to one file wherever the program is started, and fits on one line of a
+ * sentence. */
 static bool is_whole_path(const char *path)
 {
     for (const char *c = path; *c != '\0'; c++) {

@@ -46,7 +46,7 @@ const char *limbo_unsupported(const json_t *testcase)
     return NULL;
 }
 
-/* ---- certificates -------------------------------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------------------- */
 
 #define BEGIN "-----BEGIN CERTIFICATE-----"
 #define END "-----END CERTIFICATE-----"
@@ -101,7 +101,7 @@ static enum hf_err read_sent(const json_t *testcase, struct limbo_case *c, struc
     return HF_OK;
 }
 
-/* ---- the case ------------------------------------------------------------------------------------- */
+/* ---- the case -------------------------------------------------------------------------------- */
 
 /** "2024-01-01T00:00:00+00:00", with Z or with milliseconds; null is now. */
 static bool read_time(const json_t *value, int64_t *out_s)

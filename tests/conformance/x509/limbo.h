@@ -1,4 +1,5 @@
-/* A test case of C2SP/x509-limbo, read from its JSON (limbo-schema.json), so that a judge can answer. */
+/* A test case of C2SP/x509-limbo, read from its JSON (limbo-schema.json), so that a judge can
+ * answer. */
 #ifndef HF_TESTS_CONFORMANCE_X509_LIMBO_H
 #define HF_TESTS_CONFORMANCE_X509_LIMBO_H
 
@@ -20,7 +21,8 @@ struct limbo_case {
 /** What Holdfast has no answer to, such as revocation, or NULL. */
 const char *limbo_unsupported(const json_t *testcase);
 
-/** Zero `out` first; limbo_case_free it in any case. Anchors that cannot be parsed are left out. HF_E_FORMAT. */
+/** Zero `out` first; limbo_case_free it in any case. Anchors that cannot be parsed are left out.
+ *  HF_E_FORMAT. */
 HF_MUST_USE enum hf_err limbo_case_read(const json_t *testcase, struct limbo_case *out,
                                         struct hf_why *why);
 void limbo_case_free(struct limbo_case *c);

@@ -1,6 +1,6 @@
 /*
- * holdfast-x509-limbo: the harness for C2SP/x509-limbo. Reads its test cases as JSON from standard input
- * and writes the results as JSON. tests/conformance/x509/README.md.
+ * holdfast-x509-limbo: the harness for C2SP/x509-limbo. Reads its test cases as JSON from standard
+ * input and writes the results as JSON. tests/conformance/x509/README.md.
  */
 #include "tests/conformance/x509/limbo.h"
 
