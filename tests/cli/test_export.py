@@ -63,6 +63,24 @@ def test_a_folder_that_is_not_there_is_named_and_not_remembered(device):
     assert device.status()["export"] is None
 
 
+def link_to_an_open_file(path):
+    """As /dev/stdout is one while standard output is redirected to a file."""
+    fd = os.open(path.parent / "redirected", os.O_CREAT | os.O_RDWR)
+    path.symlink_to(f"/proc/{os.getpid()}/fd/{fd}")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, link_to_an_open_file, lambda path: path.symlink_to("/dev/full")])
+@pytest.mark.parametrize("command", [["export", "--out"], ["export", "--keep", "--out"], ["export", "--root"],
+                                     ["config", "set", "export"]])
+def test_what_is_no_file_is_not_replaced(device, make, command):
+    path = device.folder / "out"
+    make(path)
+    before = os.lstat(path)
+    assert f"{path} is not a regular file" in agent.refused("--state", device.state, *command, path)
+    assert (os.lstat(path).st_ino, os.lstat(path).st_mode) == (before.st_ino, before.st_mode)
+    assert device.status()["export"] is None
+
+
 def test_nothing_to_export_is_said_and_makes_no_file(tmp_path):
     device = agent.Device(tmp_path).init()
     assert "bundle" in agent.refused("--state", device.state, "export", "--out", tmp_path / "x.pem")

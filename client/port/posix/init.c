@@ -179,7 +179,7 @@ enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *c
     /* Everything that init, or a later update, writes to or runs. */
     enum hf_err err = hf_owner_check_state(state, why);
     if (err == HF_OK && config->export_file != NULL)
-        err = hf_owner_check_path(config->export_file, why);
+        err = hf_owner_check_output(config->export_file, why);
     if (err == HF_OK && config->on_swap != NULL)
         err = hf_owner_check_command(config->on_swap, why);
     if (err == HF_OK)

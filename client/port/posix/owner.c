@@ -212,6 +212,28 @@ enum hf_err hf_owner_check_path(const char *path, struct hf_why *why)
     return err;
 }
 
+/* Also standard output, as /dev/stdout names it, that is redirected to a file now. */
+static bool leads_to_no_file(const char *path)
+{
+    struct stat st;
+    char *target = NULL;
+    bool is_of_process = hf_file_read_link(path, &target, NULL) == HF_OK &&
+                         strncmp(target, "/proc/", 6) == 0;
+
+    free(target);
+    return is_of_process || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+}
+
+enum hf_err hf_owner_check_output(const char *path, struct hf_why *why)
+{
+    if (leads_to_no_file(path))
+        return hf_fail(why, HF_E_STORAGE,
+                       "%s is not a regular file, and it would be replaced by one; name another "
+                       "file, or use `holdfast export --out -` for standard output",
+                       path);
+    return hf_owner_check_path(path, why);
+}
+
 /* ---- a state folder -------------------------------------------------------------------------- */
 
 enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why)

@@ -18,6 +18,10 @@
 /** Is `path`, which need not exist, safe? HF_E_POLICY, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_owner_check_path(const char *path, struct hf_why *why);
 
+/** May a file be put in the place of `path`? As hf_owner_check_path, and HF_E_STORAGE for a pipe, a
+ *  device or a folder. */
+HF_MUST_USE enum hf_err hf_owner_check_output(const char *path, struct hf_why *why);
+
 /** Is a state folder safe, and the files in it? It need not exist. As hf_owner_check_path. */
 HF_MUST_USE enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why);
 

@@ -40,7 +40,7 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
 
 static enum hf_err write_export(const char *path, const struct hf_buf *content, struct hf_why *why)
 {
-    HF_TRY(hf_owner_check_path(path, why));
+    HF_TRY(hf_owner_check_output(path, why));
     return hf_file_replace(path, hf_buf_bytes(content), HF_EXPORT_MODE, why);
 }
 

@@ -3,6 +3,7 @@
 #include "client/port/posix/posix_internal.h"
 
 #include "client/port/identity/token_uri.h"
+#include "client/port/posix/owner.h"
 
 #include "common/base/names.h"
 #include "common/json/json.h"
@@ -185,6 +186,9 @@ enum hf_err hf_posix_configure(struct hf_posix *posix, const struct hf_posix_con
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(
         hf_config_check(config, &posix->config.view, posix->has_port_key ? posix->key : NULL, why));
+    if (config->export_file != NULL &&
+        !hf_text_is_same(config->export_file, posix->config.view.export_file))
+        HF_TRY(hf_owner_check_output(config->export_file, why));
     HF_TRY(hf_lock_take(posix->state_dir, HF_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = replace_config(posix, config, why);
     hf_posix_secure(posix);

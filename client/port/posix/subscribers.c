@@ -78,7 +78,7 @@ static enum hf_err write_export(struct hf_posix *posix, struct hf_bytes pem,
 
     if (file == NULL || hf_file_has_content(file, pem))
         return HF_OK;
-    enum hf_err err = hf_owner_check_path(file, why);
+    enum hf_err err = hf_owner_check_output(file, why);
     if (err == HF_OK) {
         /* Readers of the old file must be notified, however often the command fails. If that cannot
          * be stored, the file is replaced all the same. */
