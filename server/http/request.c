@@ -126,6 +126,7 @@ static enum hf_header header_of(const char *name, size_t len)
 #define NAME(text) {text, sizeof text - 1}
         [HF_HEADER_HOST] = NAME("host"),
         [HF_HEADER_IF_NONE_MATCH] = NAME("if-none-match"),
+        [HF_HEADER_TRANSFER_ENCODING] = NAME("transfer-encoding"),
         [HF_HEADER_USER_AGENT] = NAME("user-agent"),
         [HF_HEADER_ACCEPT] = NAME("accept"),
         [HF_HEADER_AUTHORIZATION] = NAME("authorization"),
@@ -166,6 +167,7 @@ static int on_field_complete(llhttp_t *parser)
         return refuse(r, 400);
     r->header = r->header_name.is_cut ? HF_HEADER_OTHER : header_of(r->header_name.text, len);
     r->n_hosts += r->header == HF_HEADER_HOST;
+    r->has_encoding |= r->header == HF_HEADER_TRANSFER_ENCODING;
     if (r->header == HF_HEADER_IF_NONE_MATCH && r->if_none_match.len != 0)
         COLLECT(&r->if_none_match, ",", 1);
     if (r->header >= HF_HEADER_KEPT && !begin_value(r))
@@ -257,7 +259,8 @@ static int on_headers_complete(llhttp_t *parser)
     parser->upgrade = 0; /* an offer to speak something else is declined by answering */
     if (parser->http_major != 1 || parser->http_minor > 1)
         return refuse(r, 505);
-    if (!read_host(r))
+    /* One that names no encoding could hide a body from another reader (RFC 9112, 6.1). */
+    if (!read_host(r) || (r->has_encoding && !is_chunked))
         return refuse(r, 400);
     if (has_body)
         r->body_max = body_max_of(r);
@@ -330,6 +333,22 @@ bool hf_request_header(const struct hf_request *request, enum hf_header header,
     return value->is_there;
 }
 
+/* Is more than one space between the words of the request line, or is its version another
+ * protocol's ("RTSP/1.0")? The parser lets both through, and other readers do not (RFC 9112, 2.3
+ * and 3). */
+static bool has_bad_request_line(struct hf_request *r, const char *data, size_t len)
+{
+    for (size_t i = 0; i < len && !r->is_line_read; i++) {
+        const bool is_space = data[i] == ' ';
+        if (is_space ? r->is_space_last : r->is_space_last && r->n_spaces == 2 && data[i] != 'H')
+            return true;
+        r->is_space_last = is_space;
+        r->n_spaces += is_space;
+        r->is_line_read = data[i] == '\n' && r->n_spaces > 0; /* empty lines may come before it */
+    }
+    return false;
+}
+
 /* Does a line begin with a blank? It would continue the one before (obs-fold), which proxies read
  * in different ways; a server refuses it (RFC 9112, 2.2 and 5.2). */
 static bool has_folded_line(struct hf_request *r, const char *data, size_t len)
@@ -365,7 +384,7 @@ bool hf_request_feed(struct hf_request *r, llhttp_t *parser, const uint8_t *data
         r->method = parser->method;
         if (is_head) {
             r->head_len += taken;
-            if (has_folded_line(r, text, read))
+            if (has_bad_request_line(r, text, read) || has_folded_line(r, text, read))
                 r->refused = 400;
             if (r->refused == 0 && r->head_len > HF_HTTP_HEAD_BYTES_MAX)
                 r->refused = 431;

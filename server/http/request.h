@@ -26,6 +26,7 @@ enum hf_header {
     HF_HEADER_OTHER,
     HF_HEADER_HOST,
     HF_HEADER_IF_NONE_MATCH,
+    HF_HEADER_TRANSFER_ENCODING,
     HF_HEADER_USER_AGENT,
     /* The values of these are kept as they came, for hf_request_header. */
     HF_HEADER_KEPT,
@@ -81,9 +82,13 @@ struct hf_request {
     bool is_head_whole;
     bool is_whole;
     unsigned n_hosts;
-    bool is_line_new; /* the last byte ended a line */
+    bool has_encoding;  /* a Transfer-Encoding, with whatever value */
+    unsigned n_spaces;  /* in the request line so far */
+    bool is_space_last; /* … and its last byte is one */
+    bool is_line_read;  /* it is over */
+    bool is_line_new;   /* the last byte ended a line */
     enum hf_header header;
-    HF_HTTP_FIELD(16) header_name;
+    HF_HTTP_FIELD(20) header_name;
     struct hf_header_value kept[HF_HEADERS - HF_HEADER_KEPT];
     size_t values_len;
 
