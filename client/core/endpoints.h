@@ -7,9 +7,8 @@
 
 /* A change of anchors that the endpoints are asked about. */
 struct hf_change {
-    const struct hf_bundle
-        *before;             /* what the device uses; NULL: nothing, so that nothing can be lost */
-    struct hf_bytes revoked; /* keys that it is to lose, 32 bytes each */
+    const struct hf_bundle *before; /* what the device uses; NULL: nothing that can be lost */
+    struct hf_bytes revoked;        /* keys that it is to lose, 32 bytes each */
     const struct hf_bundle *after;
     bool is_candidate; /* `after` is not in use yet */
 };
@@ -54,8 +53,8 @@ HF_MUST_USE enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_
                                            struct hf_judgement *out, struct hf_why *why);
 
 /** Probe the endpoints if the last probe is a month old, or a day while one was never seen, is lost
- *  or is refused, for
- *  what status and simulate say of them. Without a bundle there is nothing to validate with. */
+ *  or is refused, for what status and simulate say of them. Without a bundle there is nothing to
+ *  validate with. */
 HF_MUST_USE enum hf_err hf_endpoints_learn(struct hf_client *c, struct hf_why *why);
 
 /** `its chain leads to "CN=Root", which the publisher revoked` */

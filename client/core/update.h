@@ -99,7 +99,7 @@ HF_MUST_USE enum hf_err hf_trial_refreshed(struct hf_client *c, struct hf_why *w
 
 /**
  * A refresh ended in `err`, as `why` says. True: repeat it with c->waives_validation, which this
- * has set and written to the journal. That is when a server's chain did not validate in this check
+ * has set and written to the journal. That is when a server's chain did not validate in this check,
  * and
  *   - no anchor is usable, neither of the active store nor of the transport, or
  *   - it was so in HF_RECOVERY_FAILURES checks in a row, over HF_RECOVERY_AFTER_S of own uptime or

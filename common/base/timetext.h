@@ -11,8 +11,7 @@
 #define HF_TIME_TEXT_MAX 21    /* "YYYY-MM-DDTHH:MM:SSZ" and its NUL */
 #define HF_DAY_S INT64_C(86400)
 
-/** The form TUF asks for (section 4.2.3), `YYYY-MM-DDTHH:MM:SSZ`, years 1970 to 9999, nothing else.
- */
+/** The form of TUF (section 4.2.3), `YYYY-MM-DDTHH:MM:SSZ`, years 1970 to 9999, nothing else. */
 HF_MUST_USE bool hf_time_parse(const char *text, int64_t *out_s);
 
 /** A moment as a person types it: the form above, or `YYYY-MM-DD` (midnight UTC). */

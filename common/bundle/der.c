@@ -60,7 +60,7 @@ static bool is_canonical(uint8_t tag, struct hf_bytes value)
     const uint8_t *p = value.data;
 
     switch (tag) {
-    case HF_DER_BOOLEAN: /* TRUE is FF; Mbed TLS wrote 01 until 2016, and such roots are still in use */
+    case HF_DER_BOOLEAN: /* TRUE is FF, but Mbed TLS wrote 01 until 2016; such roots are in use */
         return value.len == 1;
     case HF_DER_INTEGER: /* no leading byte that says nothing */
         return value.len == 1 ||

@@ -27,7 +27,7 @@ HF_MUST_USE bool hf_name_equal(struct hf_bytes a, struct hf_bytes b);
 
 enum hf_subtree {
     HF_SUBTREE_OUTSIDE,
-    HF_SUBTREE_UNKNOWN, /* not the same by the rules above, but perhaps by those that are not followed */
+    HF_SUBTREE_UNKNOWN, /* not the same by the rules above, perhaps by those not followed */
     HF_SUBTREE_WITHIN,
 };
 

@@ -10,7 +10,7 @@ unsigned hf_path_own_faults(const struct hf_search *s, const struct hf_certifica
 
     if (cert->unknown_critical.data != NULL || (cert->constraints.data != NULL && !cert->is_ca))
         faults |= HF_FAULT_EXTENSION;
-    if (is_anchor) /* its dates are those that the publisher signed; its signature is not relied on */
+    if (is_anchor) /* the publisher signed its dates; its own signature is not relied on */
         return faults;
     if (!hf_algorithm_is_accepted(cert))
         faults |= HF_FAULT_ALGORITHM;

@@ -2,10 +2,13 @@
  * How fast a bundle may reach a fleet. The plan is signed offline, with the bundle, as the member
  * "rollout" of its description; devices keep to it, whatever an online key says. No I/O.
  *
- *     {"not_before": "2026-12-01T09:00:00Z", "mandatory_from": "2027-02-01T00:00:00Z", "min_version": 2,
+ *     {"not_before": "2026-12-01T09:00:00Z", "mandatory_from": "2027-02-01T00:00:00Z",
+ *      "min_version": 2,
  *      "stages": [{"groups": ["lab"], "ppm": 0, "bake_s": 86400, "min_count": 3},
- *                 {"ppm": 1000, "bake_s": 86400}, {"ppm": 50000, "bake_s": 172800}, {"ppm": 1000000}],
- *      "pause": {"failed_ppm": 20000, "silent_ppm": 30000, "min_count": 50, "silent_after_s": 21600},
+ *                 {"ppm": 1000, "bake_s": 86400}, {"ppm": 50000, "bake_s": 172800},
+ *                 {"ppm": 1000000}],
+ *      "pause": {"failed_ppm": 20000, "silent_ppm": 30000, "min_count": 50,
+ *                "silent_after_s": 21600},
  *      "promote": {"confirmed_ppm": 500000, "min_count": 50},
  *      "approval": "auto", "approvals": 1, "approvers": []}
  *
@@ -45,8 +48,8 @@ struct hf_rollout_plan {
     struct hf_rollout_stage stages[HF_ROLLOUT_STAGES_MAX];
     size_t n_stages; /* at least 1; the last one holds all devices */
     struct {
-        int64_t failed_ppm,
-            silent_ppm;         /* more than that pauses it: of those that began, of those judged */
+        /* More than that pauses it: of those that began, of those judged. */
+        int64_t failed_ppm, silent_ppm;
         int64_t min_count;      /* fewer devices count as so many */
         int64_t silent_after_s; /* after an announcement without a result */
     } pause;

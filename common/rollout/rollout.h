@@ -6,7 +6,8 @@
  * The stage stands in the targets metadata of the delegated role rollout-SET, which lists the
  * bundle's path with the length and the hashes that the top-level role lists, and in its `custom`:
  *
- *     {"holdfast": {"activation": {"stage": 1, "state": "open", "since": "2026-12-02T09:03:11Z", "reason": ""}}}
+ *     {"holdfast": {"activation": {"stage": 1, "state": "open",
+ *                                  "since": "2026-12-02T09:03:11Z", "reason": ""}}}
  *
  * What a stolen online key can do: stop a rollout until `mandatory_from`, and let it go on as
  * fast as the plan's calendar allows. Not more.
@@ -76,10 +77,9 @@ enum hf_rollout_reason {
 struct hf_rollout_decision {
     bool takes;
     enum hf_rollout_reason reason;
-    size_t open; /* stages 0 to this are open */
-    size_t own;  /* the device's stage */
-    int64_t
-        turn_s; /* where it does not take: the earliest moment that the plan allows, past or not */
+    size_t open;      /* stages 0 to this are open */
+    size_t own;       /* the device's stage */
+    int64_t turn_s;   /* where it does not take: the earliest that the plan allows, past or not */
     int64_t latest_s; /* and when it takes whatever happens */
 };
 

@@ -154,8 +154,8 @@ static bool verify_with_pk(const struct hf_key *key, struct hf_bytes message,
 {
     mbedtls_md_type_t md = key->scheme == HF_SCHEME_ECDSA_P384_SHA384 ? MBEDTLS_MD_SHA384
                                                                       : MBEDTLS_MD_SHA256;
-    /* Writers differ in the salt's length (the digest's, or the longest that fits); both are sound.
-     */
+    /* Writers differ in the salt's length (the digest's, or the longest that fits); both are
+     * sound. */
     const mbedtls_pk_rsassa_pss_options pss = {.mgf1_hash_id = MBEDTLS_MD_SHA256,
                                                .expected_salt_len = MBEDTLS_RSA_SALT_LEN_ANY};
     const mbedtls_md_info_t *info = mbedtls_md_info_from_type(md);

@@ -49,8 +49,7 @@ struct hf_trusted_set {
     size_t n_targets;
 };
 
-/** Load the root metadata held already (5.2). Its own threshold must be met; expiry is not judged.
- */
+/** Load the root metadata held already (5.2). Its threshold must be met; expiry is not judged. */
 HF_MUST_USE enum hf_err hf_trusted_set_init(struct hf_trusted_set *set, struct hf_bytes root,
                                             int64_t now_s, struct hf_why *why);
 /**
@@ -101,13 +100,12 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set
 
 /**
  * Free what only those need who verify or publish: signatures, the bytes that they are over, and
- * the JSON of all but targets. For devices, whenever something was accepted.
- * HF_E_MEMORY, and what is trusted is the same.
+ * the JSON of all but targets. For devices, whenever something was accepted. HF_E_MEMORY, and what
+ * is trusted is the same.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_shed(struct hf_trusted_set *set, struct hf_why *why);
 
-/** A timestamp / snapshot that may be acted on: trusted, unexpired, (snapshot) as timestamp says.
- */
+/** A timestamp / snapshot to act on: trusted, unexpired, (snapshot) as timestamp says. */
 HF_MUST_USE enum hf_err hf_trusted_set_timestamp_is_final(const struct hf_trusted_set *set,
                                                           struct hf_why *why);
 HF_MUST_USE enum hf_err hf_trusted_set_snapshot_is_final(const struct hf_trusted_set *set,

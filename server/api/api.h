@@ -23,8 +23,8 @@ struct hf_api_config {
     struct hf_rollout_keeper *rollouts; /* NULL: none is followed */
     const char *signer_socket; /* NULL: there is no signer, and nothing is issued or published */
     const char *version;       /* of the program, for GET /v1/status */
-    int64_t
-        unverified_max; /* reports that an account keeps of clients that prove nothing; 0: HF_FLEET_UNVERIFIED_MAX */
+    /* Reports that an account keeps of clients that prove nothing; 0: HF_FLEET_UNVERIFIED_MAX. */
+    int64_t unverified_max;
     /* Members of GET /v1/status that the API does not know, such as what is served: a new
      * reference, or NULL. On any worker's thread. May be NULL. */
     json_t *(*status)(void *ctx);

@@ -102,7 +102,7 @@ HF_MUST_USE enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned st
  * page:
  *
  *     struct hf_api_page page = hf_api_page_begin(call, tx);
- *     enum hf_err err = hf_thing_list(tx->db, call->match.after, page.limit, add_thing, &page, why);
+ *     enum hf_err err = hf_thing_list(tx->db, call->match.after, page.limit, add, &page, why);
  *     return hf_api_page_end(&page, "things", err, why);
  */
 struct hf_api_page {

@@ -36,16 +36,15 @@ enum hf_gate_use {
     HF_GATE_ENROLL,     /* POST /v1/enroll */
     HF_GATE_DEVICE,     /* what needs a device's certificate */
     HF_GATE_WHOAMI,     /* any client that is admitted */
-    HF_GATE_REPORT, /* POST /v1/reports of a client with a certificate, or of one that need not prove anything */
-    HF_GATE_SIGNED, /* the same, with a signature: the caller verifies it (hf_gate_find_report_key) */
+    HF_GATE_REPORT,     /* POST /v1/reports with a certificate, or where no proof is needed */
+    HF_GATE_SIGNED,     /* the same, signed: the caller verifies it (hf_gate_find_report_key) */
 };
 
 /**
  * May the client of `request` do that? 0, or the status to refuse it with: 403 with
  * `out->sentence`, 421. A request without TLS is admitted to the repository, as HF_ANONYMOUS_READ
  * of no account, and with a signature, in the account that its Host names. The first request with a
- * certificate that
- * a rotation made is noted in the store.
+ * certificate that a rotation made is noted in the store.
  */
 unsigned hf_gate_check(struct hf_gate *gate, const struct hf_request *request, enum hf_gate_use use,
                        struct hf_identity *out);

@@ -1,7 +1,8 @@
 /*
  * What Prometheus reads: its text exposition format, version 0.0.4.
  *
- *     hf_metrics_family(m, "holdfast_http_answers_total", "counter", "Answers, by class of status.");
+ *     hf_metrics_family(m, "holdfast_http_answers_total", "counter",
+ *                       "Answers, by class of status.");
  *     hf_metrics_sample(m, (double)n, "listener=\"%s\",code=\"%uxx\"", listener, digit);
  *
  * Labels have few values, and none that a client chooses: a device id or a subject is no label.

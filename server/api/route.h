@@ -22,7 +22,7 @@ enum hf_api_where {
     HF_API_ALONE,  /* on the writer, which gives it no transaction; it makes its own */
     HF_API_SIGNER, /* the thread that talks to the signer */
     HF_API_DISK,   /* a thread that may wait for the disk for minutes */
-    HF_API_LOOP, /* at once, on the loop: it looks at memory and nothing else; a route's only step */
+    HF_API_LOOP,   /* at once, on the loop: it looks at memory only; a route's only step */
 };
 
 /** One step. It fails with an error that hf_problem_status knows, or sets call->status before. */
@@ -39,8 +39,8 @@ typedef unsigned hf_api_reader(struct hf_api_call *call, struct hf_why *why);
 struct hf_api_route {
     llhttp_method_t method;
     const char *pattern; /* "/v1/accounts/{account}/cas/{sha256}" */
-    enum hf_admin_role
-        role; /* the least that an operator needs; HF_ADMIN_NONE: a route of devices, or one for everyone */
+    /* The least that an operator needs; HF_ADMIN_NONE: a route of devices, or one for everyone. */
+    enum hf_admin_role role;
 
     hf_api_reader *read;              /* NULL: the client as its listener says, and `body` */
     const struct hf_body_field *body; /* NULL: none */

@@ -2,7 +2,7 @@
  * A copy of the audit log for a reader who trusts neither the server nor its database: a text of
  * lines, in order, each a JSON object.
  *
- *     {"entry":{"action":"account.create","actor":"uid:0",…,"sequence":1,"time":"2026-11-29T18:00:00Z"},"hash":"…"}
+ *     {"entry":{"action":"account.create",…,"sequence":1,"time":"2026-11-29T18:00:00Z"},"hash":"…"}
  *     {"seal":{"sequence":1,"time":"2026-11-29T19:00:00Z"},"signature":"BASE64"}
  *
  * It begins at entry 1: otherwise the reader would have to believe the hash before its first line.

@@ -13,8 +13,8 @@ extern const struct hf_sql hf_finding_sql[];
 
 /* What a check has found. */
 struct hf_found {
-    const char
-        *kind; /* of the subject: "ca", "certificate", "device", "anchor", "repository"; static */
+    /* Of the subject: "ca", "certificate", "device", "anchor", "repository"; static. */
+    const char *kind;
     char subject[HF_FINDING_SUBJECT_MAX];
     char device[HF_DEVICE_ID_MAX + 1]; /* "": of no device */
     char sentence[HF_FINDING_SENTENCE_MAX];

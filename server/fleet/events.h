@@ -5,18 +5,26 @@
  *
  *     id: 6f1c0b52a9e84d37-41
  *     event: report
- *     data: {"account":"pumps","time":"2026-12-01T09:00:07Z","device":"pump-17","kind":"confirmed", …}
+ *     data: {"account":"pumps","time":"2026-12-01T09:00:07Z","device":"pump-17", …}
  *
- * | kind | what has happened | members besides account and time |
- * |---|---|---|
- * | report | a device reported something new, with a certificate or key | device, kind, set, profile, from, to, outcome, text |
- * | enrolled | a device got its certificate from the signer | device, credential, status |
- * | certificate | another one was registered, or its status changed | device, credential, from, status, reason |
- * | finding-opened, finding-closed | an audit found something, or that it is gone | finding, check, kind, subject, device, sentence |
- * | published | other metadata is served | root, timestamp, snapshot, targets, expires |
- * | bundle | a bundle is published for the first time | set, profile, version, sha256 |
- * | restored | a backup was restored: all lists may have changed | |
- * | gap | events are missing here; the lists of the API have what they told | lost (null: unknown), and nothing else |
+ * The kinds, what has happened, and the members besides account and time:
+ *
+ *     report: a device reported something new, with a certificate or key
+ *         device, kind, set, profile, from, to, outcome, text
+ *     enrolled: a device got its certificate from the signer
+ *         device, credential, status
+ *     certificate: another one was registered, or its status changed
+ *         device, credential, from, status, reason
+ *     finding-opened, finding-closed: an audit found something, or that it is gone
+ *         finding, check, kind, subject, device, sentence
+ *     published: other metadata is served
+ *         root, timestamp, snapshot, targets, expires
+ *     bundle: a bundle is published for the first time
+ *         set, profile, version, sha256
+ *     restored: a backup was restored: all lists may have changed
+ *         none
+ *     gap: events are missing here; the lists of the API have what they told
+ *         lost (null: unknown), and nothing else
  *
  * An event is a hint. A reader that misses some sees a gap: the numbers of one process follow each
  * other, and the first half of an id is a random number of the process, so after a restart the

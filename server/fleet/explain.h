@@ -19,8 +19,8 @@ enum hf_verdict {
 const char *hf_verdict_name(enum hf_verdict verdict);
 
 struct hf_statement {
-    const char
-        *check; /* "certificate", "contact", "conflict", "clock", "result", "version", "expiry" */
+    /* "certificate", "contact", "conflict", "clock", "result", "version", "expiry" */
+    const char *check;
     enum hf_verdict verdict;
     /* A reason of 500 bytes, an endpoint and the subject of a root with the words around them. */
     char text[1400];
@@ -39,16 +39,13 @@ struct hf_explain_facts {
     /* The newest report of the kind that device->state.result has; NULL: it is not kept any
      * more. */
     const struct hf_report_row *result;
-    int64_t
-        published; /* newest version of its set and profile that is served; 0: none, -1: unknown */
+    int64_t published; /* newest version served of its set and profile; 0: none, -1: unknown */
 };
 
 struct hf_explanation {
     struct hf_statement statements[HF_EXPLAIN_CHECKS]; /* one for each check, in their order */
-    const struct hf_statement
-        *cause; /* the statement that explains most; of "version" if all is well */
-    bool
-        is_up_to_date; /* by its last report it uses the newest bundle; there may be a problem all the same */
+    const struct hf_statement *cause; /* which explains most; of "version" if all is well */
+    bool is_up_to_date; /* by its last report it uses the newest bundle; it may have a problem */
 };
 
 /** `out` must not move: `cause` points into it. */

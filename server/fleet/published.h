@@ -18,8 +18,7 @@ struct hf_published_anchor {
     char subject[HF_DN_TEXT_MAX];
     int64_t not_after_s;
     int64_t distrust_after_s, remove_after_s; /* signed; HF_TIME_NONE */
-    struct hf_anchor_end
-        end; /* the first of these, in the newest version that has the certificate */
+    struct hf_anchor_end end; /* the first of these, in the newest version with the certificate */
 };
 
 /* Of a bundle with a plan: what the role rollout-SET, as it is served, says of it. */

@@ -29,9 +29,9 @@ struct hf_readiness {
     const struct hf_published_bundle *newest; /* of the set and profile */
     const struct hf_published_anchor *anchor;
     int64_t holding; /* devices that hold a successor */
-    int64_t
-        lacking; /* the other devices of the set and profile: also those with a version that is not published (any
-                        more), whose anchors are unknown */
+    /* The other devices of the set and profile: also those with a version that is not published
+     * (any more), whose anchors are unknown. */
+    int64_t lacking;
     int64_t ready_s; /* when all hold one, at the pace of the last days; 0: no forecast */
     enum hf_readiness_verdict verdict;
 };

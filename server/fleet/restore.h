@@ -35,8 +35,7 @@ struct hf_restored {
     int64_t changed;         /* … with another status than before */
     int64_t kept_revoked;    /* … that are revoked, and were not in the backup */
     int64_t redone;          /* changes in the copy of the log that were made again */
-    int64_t
-        unknown; /* certificates that only the copy of the log knows: they have to be enrolled again */
+    int64_t unknown; /* certificates that only the copy of the log knows: to be enrolled again */
 };
 
 /**

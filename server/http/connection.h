@@ -2,13 +2,13 @@
  * One client's connection, from accept to close, on the loop that accepted it; what the connections
  * of a loop share; and the functions that a handler calls.
  *
- *     OPEN ──▶ HANDSHAKE ──▶ HEAD    with TLS or behind a balancer; otherwise it begins with HEAD
- *     HEAD ──▶ IDLE ──▶ HEAD …       a request is arriving / none is
- *       ├──▶ BODY ──▶ IDLE …         its head is there and its body is arriving
- *       ├──▶ ANSWER ──▶ IDLE …       the handler answers later; nothing is read meanwhile
- *       ├──▶ WRITE ──▶ IDLE …        the client accepts its answer slowly; nothing is read meanwhile
- *       ├──▶ FEED ──▶ WRITE ──▶ FEED …  an answer that goes on, until the connection is closed (feed.h)
- *       └──▶ LINGER ──▶ closed       refused; what it still sends is thrown away for a while
+ *     OPEN ──▶ HANDSHAKE ──▶ HEAD     with TLS or behind a balancer; otherwise it begins with HEAD
+ *     HEAD ──▶ IDLE ──▶ HEAD …        a request is arriving / none is
+ *       ├──▶ BODY ──▶ IDLE …          its head is there and its body is arriving
+ *       ├──▶ ANSWER ──▶ IDLE …        the handler answers later; nothing is read meanwhile
+ *       ├──▶ WRITE ──▶ IDLE …         the client accepts its answer slowly; nothing is read
+ *       ├──▶ FEED ──▶ WRITE ──▶ FEED …  an answer that goes on until the connection ends (feed.h)
+ *       └──▶ LINGER ──▶ closed        refused; what it still sends is thrown away for a while
  *
  * It works on the socket directly and leaves only waiting to libuv (uv_poll): a request that came
  * with its connection is answered before the loop hears of it.
@@ -57,9 +57,8 @@ void hf_answer_take(struct hf_request *request, unsigned status, const char *typ
 
 /** Who asks. */
 struct hf_request_peer {
-    const union hf_peer
-        *address; /* the client itself, also behind a balancer; of a local client its
-                                      process (hf_local_peer) */
+    /* The client itself, also behind a balancer; of a local client its process (hf_local_peer). */
+    const union hf_peer *address;
     const struct hf_tls_peer *tls; /* NULL: it came without TLS */
 };
 /** Borrowed from the connection, until the answer. */
@@ -90,11 +89,10 @@ struct hf_http_config {
     size_t body_max; /* see hf_request_begin */
     const struct hf_body_rule *body_rules;
     size_t n_body_rules;
-    struct hf_tls_server *tls; /* NULL: plain */
-    const struct hf_tls_rules
-        *tls_rules;                /* with the ctx of this loop; NULL: no client certificates */
-    uint64_t handshake_timeout_ms; /* 0: HF_TLS_HANDSHAKE_TIMEOUT_MS */
-    unsigned handshakes_max;       /* of one loop; 0: HF_TLS_HANDSHAKES_MAX */
+    struct hf_tls_server *tls;            /* NULL: plain */
+    const struct hf_tls_rules *tls_rules; /* with this loop's ctx; NULL: no client certificates */
+    uint64_t handshake_timeout_ms;        /* 0: HF_TLS_HANDSHAKE_TIMEOUT_MS */
+    unsigned handshakes_max;              /* of one loop; 0: HF_TLS_HANDSHAKES_MAX */
     /* From addresses in these, and from no others, a connection begins with a PROXY header
      * (proxy.h). */
     const struct hf_network *balancers;

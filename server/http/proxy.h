@@ -21,8 +21,9 @@ enum hf_proxy_result {
 };
 
 struct hf_proxy {
-    bool has_client; /* false: the connection is the balancer's own, such as a health check, or it
-                             does not tell an address */
+    /* False: the connection is the balancer's own, such as a health check, or it does not tell an
+     * address. */
+    bool has_client;
     union hf_peer client; /* address and port, IPv4 or IPv6 */
 };
 

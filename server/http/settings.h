@@ -10,8 +10,7 @@
 
 struct hf_http_settings {
     atomic_uint references;
-    unsigned
-        connections_max; /* of one loop; when more are open, they stay, and no further one is accepted */
+    unsigned connections_max; /* of one loop; when more are open they stay, and none is accepted */
     uint64_t header_timeout_ms, idle_timeout_ms;
     /* hf_http_config.balancers; a connection that is open stays what it was when it came */
     struct hf_network balancers[HF_HTTP_BALANCERS_MAX];

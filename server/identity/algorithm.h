@@ -46,7 +46,7 @@ enum hf_client_signature {
 enum hf_client_key_fault {
     HF_CLIENT_KEY_FINE = 0,
     HF_CLIENT_KEY_UNREADABLE, /* no key of its kind: a point that is not on the curve, … */
-    HF_CLIENT_KEY_EXPONENT, /* RSA: even, 1, or longer than HF_RSA_EXPONENT_BITS_MAX; or an even modulus */
+    HF_CLIENT_KEY_EXPONENT,   /* RSA: even, 1, above HF_RSA_EXPONENT_BITS_MAX; or an even modulus */
     HF_CLIENT_KEY_PARAMETERS, /* RSA-PSS: a restriction to algorithms outside the table */
 };
 

@@ -45,8 +45,7 @@ struct hf_ca {
     uint64_t id; /* in the database */
     uint32_t account;
     enum hf_cert_mode mode;
-    bool
-        is_active; /* an INACTIVE one registers nothing; its registered certificates stay what they are */
+    bool is_active; /* an INACTIVE one registers nothing; what it has registered stays as it is */
     enum hf_auto_registration auto_registration;
     X509 *x509;                 /* the directory's */
     struct hf_client_cert cert; /* what `x509` is */

@@ -2,8 +2,9 @@
  * Who is there? One function decides about a client, in the handshake, after a ticket was resumed
  * and at each request. It tries AWS IoT's rules in this order, and the first that matches decides:
  *
- *   1 no SNI, or the name of no account         missing_extension (TLS 1.2: handshake_failure), unrecognized_name;
- *                                               no SNI and SNI optional: as mode DEFAULT says
+ *   1 no SNI                                    missing_extension (TLS 1.2: handshake_failure);
+ *                                               SNI optional: as mode DEFAULT says
+ *     the name of no account                    unrecognized_name
  *   2 no client certificate                     what the account's policy says
  *   3 unknown, of a CA with auto-registration   registered once possession of the key is proved
  *   4 unknown otherwise                         unknown_ca

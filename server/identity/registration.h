@@ -13,8 +13,8 @@
 /**
  * May this be registered as a CA? It is an X.509 v3 certificate with basicConstraints cA (and
  * keyCertSign where there is a keyUsage), its key is one that may sign client certificates, it is
- * valid now, and if it signed itself, that signature is right.
- * HF_E_POLICY, HF_E_EXPIRED, HF_E_SIGNATURE, HF_E_FORMAT.
+ * valid now, and if it signed itself, that signature is right. HF_E_POLICY, HF_E_EXPIRED,
+ * HF_E_SIGNATURE, HF_E_FORMAT.
  */
 HF_MUST_USE enum hf_err hf_ca_check(const X509 *ca, int64_t now_s, struct hf_client_cert *out,
                                     struct hf_why *why);
@@ -32,8 +32,8 @@ HF_MUST_USE enum hf_err hf_ca_check_proof(X509 *ca, X509 *proof,
 /**
  * May this be registered as a client certificate? Its key and its signature algorithm are of the
  * tables and it is valid now; with a `ca` (otherwise NULL), that one has signed it and is valid now
- * too. `out` is the certificate's.
- * HF_E_POLICY, HF_E_EXPIRED, HF_E_UNTRUSTED (another CA's), HF_E_SIGNATURE, HF_E_FORMAT.
+ * too. `out` is the certificate's. HF_E_POLICY, HF_E_EXPIRED, HF_E_UNTRUSTED (another CA's),
+ * HF_E_SIGNATURE, HF_E_FORMAT.
  */
 HF_MUST_USE enum hf_err hf_client_cert_check(X509 *cert, X509 *ca, int64_t now_s,
                                              struct hf_client_cert *out, struct hf_why *why);

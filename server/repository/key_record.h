@@ -10,8 +10,8 @@
  * what was signed since (drops, distrust) and show devices two files of one version. Two records,
  * because a power cut may come between this file and the repository's:
  *
- *     prepared   ("begun")  written before timestamp.json is renamed: its numbers are not used again
- *     committed  ("done")   written after: the repository must not fall below it
+ *     prepared  ("begun")  written before timestamp.json is renamed: its numbers are not used again
+ *     committed ("done")   written after: the repository must not fall below it
  *
  * Without the file nothing is known, and nothing refused.
  */

@@ -17,8 +17,7 @@
 #define TARGET_BYTES_MAX (64u * 1024u * 1024u)
 
 struct transfer {
-    struct hf_repo
-        from; /* its timestamp is read once: a publication meanwhile is for the next run */
+    struct hf_repo from; /* its timestamp is read once; a later one is for the next run */
     struct hf_trusted_set set;
     struct hf_repo to; /* staged: what OUT lacks, new roots at the end */
     size_t n_rest;     /* of what is staged, without the roots */

@@ -69,10 +69,10 @@ struct hf_online_stage {
 /**
  * Sign the stage of the bundle `path` ("SET/PROFILE/VERSION.pem") that `request` asks for, if the
  * rules allow it (rollout_rules.h), with a new snapshot and timestamp. `reason` is one line. `out`
- * says what is signed after it, and `result` (may be NULL) which files that took.
- * HF_E_NOT_FOUND for a bundle that is not listed, and where the key of the role is not in
- * KEYS/online; HF_E_POLICY for a bundle without a plan, or a set without the delegation; as
- * hf_rollout_rules_check besides, and as above.
+ * says what is signed after it, and `result` (may be NULL) which files that took. HF_E_NOT_FOUND
+ * for a bundle that is not listed, and where the key of the role is not in KEYS/online; HF_E_POLICY
+ * for a bundle without a plan, or a set without the delegation; as hf_rollout_rules_check besides,
+ * and as above.
  */
 HF_MUST_USE enum hf_err hf_online_step(const struct hf_publication_context *at, const char *path,
                                        const struct hf_rollout_request *request, const char *reason,

@@ -23,9 +23,7 @@ struct hf_rollout_change {
 
 /** Compose, sign and stage the roles that `targets` delegates to, where that is due and the key is
  *  at hand; `change` (NULL: none) is due. HF_E_NOT_FOUND in words where the key of a change, or of
- *  a
- *  role that has other keys now, is missing, HF_E_POLICY for a
- *  delegation of another form. */
+ *  a role that has other keys now, is missing, HF_E_POLICY for a delegation of another form. */
 HF_MUST_USE enum hf_err hf_rollouts_stage(struct hf_publication *p,
                                           const struct hf_targets *targets,
                                           const struct hf_rollout_change *change,

@@ -4,7 +4,8 @@
  * service is trusted to keep to them. No I/O.
  *
  *     open, stage 0      from `not_before` on, if nothing is signed yet
- *     open, stage k + 1  when stage k is open, has baked since it was signed, and the plan's calendar allows k + 1
+ *     open, stage k + 1  when stage k is open, has baked since it was signed, and the plan's
+ *                        calendar allows k + 1
  *     open, stage k      when stage k is paused (resume); its bake time begins again
  *     paused, aborted    at any time, at the stage that is signed
  *     complete           when the last stage is open

@@ -4,14 +4,16 @@
  * signer decides by its own rules (server/repository/rollout_rules.h). The simulation runs the same
  * code. No I/O, no database, no clock.
  *
- *     none signed                 open stage 0 from `not_before` on
- *     open, too many failures     pause
- *     open                        open the next stage after the bake time, if enough devices are judged and
- *                                 confirmed and people have approved; the last stage becomes complete in the same way
- *     complete, too many failures pause, until `mandatory_from`: devices that were off are still to come
- *     superseded                  abort what is open or paused
- *     paused                      nothing: only a person resumes
- *     aborted                     nothing, ever
+ *     none signed                  open stage 0 from `not_before` on
+ *     open, too many failures      pause
+ *     open                         open the next stage after the bake time, if enough devices are
+ *                                  judged and confirmed and people have approved; the last stage
+ *                                  becomes complete in the same way
+ *     complete, too many failures  pause, until `mandatory_from`: devices that were off are still
+ *                                  to come
+ *     superseded                   abort what is open or paused
+ *     paused                       nothing: only a person resumes
+ *     aborted                      nothing, ever
  *
  * A failure counts until its device reports otherwise or the operator excludes it. So a rollout
  * that is resumed with the same failures pauses again at once: to resume means to exclude the
@@ -47,8 +49,9 @@ struct hf_rollout_situation {
 /* The thresholds of the plan in devices. */
 struct hf_rollout_bounds {
     int64_t judged; /* confirmed, failed and silent: what silence is a share of */
-    int64_t begun;  /* and on trial: what failures are a share of. A refusal is known at
-                                          once and a confirmation after an hour */
+    /* And on trial: what failures are a share of. A refusal is known at once and a confirmation
+     * after an hour. */
+    int64_t begun;
     int64_t failed_max, silent_max;    /* more than that pauses */
     int64_t judged_min, confirmed_min; /* less than that keeps the next stage closed */
 };

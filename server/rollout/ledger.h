@@ -23,10 +23,10 @@
  *                       held                          waiting
  *                       current, recovered            as below
  *   otherwise, if `current` is its last report and names this version and this hash as the one in
- *   use: confirmed. It came with the firmware, or the report of its trial was lost; its last check
- *   was good.
+ *     use: confirmed. It came with the firmware, or the report of its trial was lost; its last
+ *     check was good.
  *   otherwise waiting. So `recovered` alone confirms nothing, and a failed check that names no
- *   version takes a confirmation back until the next good one.
+ *     version takes a confirmation back until the next good one.
  *
  * What a device says of this version before its stage can be open, by the signed calendar, is not
  * heard: it waits until it reports in its turn. Otherwise a few devices that lie would collect

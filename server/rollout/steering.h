@@ -75,8 +75,7 @@ struct hf_rollout_view {
 
 /** Of the rollout with that row, whose bundle is published as in `bundle`: decided now, so that it
  *  fits to what is served, which the last look may not have seen. False: no look has seen the
- *  rollout yet, or it is
- *  not followed; then `wait` and `text` say why. */
+ *  rollout yet, or it is not followed; then `wait` and `text` say why. */
 bool hf_rollout_steering_view(struct hf_rollout_steering *steering, int64_t rollout_id,
                               const struct hf_published_bundle *bundle, int64_t now_s,
                               struct hf_rollout_view *out);

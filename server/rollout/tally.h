@@ -25,8 +25,8 @@ struct hf_rollout_tally {
 
 /* How far a tally can be relied on. */
 enum hf_rollout_counted {
-    HF_COUNTED_PARTLY, /* not all devices have been read once: their share of failures says nothing */
-    HF_COUNTED_STALE, /* all have, but some changes since then were missed */
+    HF_COUNTED_PARTLY, /* not all devices were read yet: the share of failures says nothing */
+    HF_COUNTED_STALE,  /* all have, but some changes since then were missed */
     HF_COUNTED_ALL,
 };
 

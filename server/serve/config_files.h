@@ -1,6 +1,6 @@
 /* What the configuration names: certificates with their keys, networks, addresses, a user, a
- * webhook; and what it says of audits. At the start, at a reload, and for
- * --check-config. Errors: HF_E_ARGUMENT, HF_E_NOT_FOUND, HF_E_KEY, … in words. */
+ * webhook; and what it says of audits. At the start, at a reload, and for --check-config. Errors:
+ * HF_E_ARGUMENT, HF_E_NOT_FOUND, HF_E_KEY, … in words. */
 #ifndef HF_SERVE_CONFIG_FILES_H
 #define HF_SERVE_CONFIG_FILES_H
 

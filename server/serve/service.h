@@ -15,13 +15,12 @@
 struct hf_service;
 
 struct hf_service_setup {
-    const struct hf_config *config; /* borrowed for as long as the service is open */
-    const struct hf_http_config
-        *http; /* limits, log and addresses that all listeners share; copied */
-    struct hf_repository *repository; /* for /healthz and GET /v1/status */
-    unsigned loops;                   /* of the device listener */
-    int *
-        plain_listeners; /* of the listener without TLS, one for each of its loops: taken, and -1 after it */
+    const struct hf_config *config;    /* borrowed for as long as the service is open */
+    const struct hf_http_config *http; /* limits, log and addresses of all listeners; copied */
+    struct hf_repository *repository;  /* for /healthz and GET /v1/status */
+    unsigned loops;                    /* of the device listener */
+    /* Of the listener without TLS, one for each of its loops: taken, and -1 after it. */
+    int *plain_listeners;
     unsigned n_plain; /* 0: there is none */
 };
 

@@ -5,9 +5,10 @@
  * is at least once, also over a restart: the number of the version that was delivered is kept after
  * the answer.
  *
- *     Holdfast-Delivery: 17-2                    finding 17 in its version 2; the same in each try
- *     Holdfast-Signature: t=1790000000,v1=HEX    HMAC-SHA256 (RFC 2104) by the secret, over "1790000000." and the
- *                                                body. A receiver refuses what is older than some minutes
+ *     Holdfast-Delivery: 17-2                  finding 17 in its version 2; the same in each try
+ *     Holdfast-Signature: t=1790000000,v1=HEX  HMAC-SHA256 (RFC 2104) by the secret, over
+ *                                              "1790000000." and the body. A receiver refuses what
+ *                                              is older than some minutes
  */
 #ifndef HF_SERVE_WEBHOOK_H
 #define HF_SERVE_WEBHOOK_H

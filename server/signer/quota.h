@@ -5,7 +5,8 @@
  * counted by the signer's own time, which no change of the time of day moves:
  *
  *     while the machine runs    it goes on as CLOCK_BOOTTIME does
- *     over a restart of it      by the difference of the time of day, but at least by 0 and at most by a day
+ *     over a restart of it      by the difference of the time of day, but at least by 0 and at most
+ *                               by a day
  *
  * So a clock that is put ahead opens no limit early, except at a restart of the machine, and then
  * once; and one that was far ahead, or is put back, keeps none closed for longer than a day in
@@ -28,8 +29,8 @@ enum hf_quota_kind {
 
 struct hf_quota {
     enum hf_quota_kind kind;
-    const char *
-        of; /* borrowed: the name of the CA, "account/device", the path of the bundle; "" for the signer */
+    /* Borrowed: the name of the CA, "account/device", the path of the bundle; "" for the signer. */
+    const char *of;
     int64_t most;
 };
 

@@ -7,10 +7,10 @@
  *     refresh     a new timestamp, at most one a minute
  *     publish     what the offline keys signed, out of a folder that is handed over as a descriptor
  *     step        the next stage of a rollout, a stop or a resume, by the rules of rollout_rules.h
- *     issue       a certificate for a device, within the quotas (quota.h), for the account of the CA
+ *     issue       a certificate for a device, in the account of the CA, within its quotas (quota.h)
  *     renew       the same for a device whose old key signed the request, once an hour a device
  *     cas         the certificates of the device CAs
- *     seal        the log's newest hash, computed from its entries and the last seal, 60 times an hour
+ *     seal        the log's newest hash, computed from its entries and the last seal, 60 an hour
  *     signatures  what was signed, by number
  *
  * Every signature is noted on disk before it is handed out (signer_state.h).
@@ -35,11 +35,9 @@ struct hf_signer {
     struct hf_signer_rates rates;
     struct hf_signer_state state;
     struct hf_signing_key log_key;
-    struct hf_audit_head
-        read; /* entries of the log up to here are read, and not sealed yet; sequence 0: none */
+    struct hf_audit_head read; /* the log is read up to here, and not sealed; sequence 0: none */
     struct hf_online_result found; /* what devices found when the repository was read last */
-    struct hf_moment
-        refreshed; /* when a timestamp was signed last, by this process; wall_s 0: not yet */
+    struct hf_moment refreshed; /* when this process last signed a timestamp; wall_s 0: not yet */
 };
 
 /** Read the configuration, with what the signer cannot do without. As hf_config_read. */

@@ -15,8 +15,12 @@ typedef enum hf_err hf_signer_verb(struct hf_signer *signer, const json_t *reque
 
 /* repository.c */
 hf_signer_verb hf_verb_refresh, hf_verb_publish;
-/* rollout.c: {"verb": "step", "path": "s/p/3.pem", "from": 7, "stage": 1, "state": "open",
- * "reason": "…", "approvals": […]} -> {"version": 8, "stage": 1, "state": "open", "since": "…"}.
+/* rollout.c:
+ *
+ *     {"verb": "step", "path": "s/p/3.pem", "from": 7, "stage": 1, "state": "open",
+ *      "reason": "…", "approvals": […]}
+ *     -> {"version": 8, "stage": 1, "state": "open", "since": "…"}
+ *
  * Stages count from 0. "state" where another step was signed meanwhile, "policy", "signature" and
  * "limit" where the rules forbid it, and as hf_online_step. */
 hf_signer_verb hf_verb_step;

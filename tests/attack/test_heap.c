@@ -5,8 +5,8 @@
  * the limits is the mirror's fault, so that the next mirror is asked.
  *
  * Counted is what passes malloc, calloc, realloc and free of our own code and Mbed TLS (--wrap),
- * and what jansson and SQLite allocate. Not counted: sockets and TLS sessions, of which a
- * check has at most five, about 50 KiB each.
+ * and what jansson and SQLite allocate. Not counted: sockets and TLS sessions, of which a check
+ * has at most five, about 50 KiB each.
  */
 #include "tests/support/check.h"
 #include "tests/support/counting_malloc.h"

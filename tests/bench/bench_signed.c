@@ -1,15 +1,16 @@
 /*
  * The devices of part_reports.py, which sign their reports.
  *
- *   bench_signed fill DATABASE DEVICES   makes the database: as many devices of "updates.example", each with a key, and
- *                                        each has reported once
+ *   bench_signed fill DATABASE DEVICES
+ *       makes the database: as many devices of "updates.example", each with a key, and each has
+ *       reported once
  *   bench_signed send PORT DEVICES FIRST keep|new daily|update SECONDS
- *                                        reports number FIRST and so on, over AT_ONCE connections that stay, or each over
- *                                        a new one. Prints how many were answered 200
+ *       reports number FIRST and so on, over AT_ONCE connections that stay, or each over a new one.
+ *       Prints how many were answered 200
  *
- * daily: devices of the first half of the database report in turn what the service knows already,
- * as each does once a day.
- * update: those of the second half install a bundle in turn, and each says so in three reports.
+ *   daily    devices of the first half of the database report in turn what the service knows
+ *            already, as each does once a day
+ *   update   those of the second half install a bundle in turn, and each says so in three reports
  */
 #include "common/base/timetext.h"
 #include "common/report/signature.h"

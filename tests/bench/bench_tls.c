@@ -3,8 +3,8 @@
  * request.
  *
  *   bench_tls PORT full|resumed SECONDS [CERT KEY]   prints how many connections there were
- *   bench_tls PORT idle COUNT [CERT KEY]             opens that many, prints "open", keeps them until its
- *                                                    standard input ends
+ *   bench_tls PORT idle COUNT [CERT KEY]             opens that many, prints "open", keeps them
+ *                                                    until its standard input ends
  */
 #include <openssl/err.h>
 #include <openssl/ssl.h>

@@ -1,8 +1,8 @@
 /*
  * The power goes at every operation on the disk of an enrolment and of a rotation: what `current`
  * leads to is a pair that the service accepts, or its predecessor if it refused that before, and
- * the same command succeeds afterwards. The slots are real files; the
- * service and the values of the database are in memory. README.md.
+ * the same command succeeds afterwards. The slots are real files; the service and the
+ * values of the database are in memory. README.md.
  */
 #include "client/port/identity/identity.h"
 #include "client/port/identity/request.h"

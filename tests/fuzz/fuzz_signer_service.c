@@ -3,7 +3,7 @@
  * go. The input is a script of letters:
  *
  *     c       a client connects
- *     f       a client of a foreign user connects: to the socket of a signer that is for another user
+ *     f       a client of a foreign user connects: to the socket of a signer for another user
  *     p N …   client N sends the packet … (up to a byte 0xFF)
  *     d N …   the same with the descriptor of a folder; m N …: with three of them
  *     l N     client N sends a packet that is longer than allowed

@@ -6,8 +6,9 @@ usage() {
     cat <<'HELP'
 Usage: tests/lint/run.sh [--fast]
 
-Checks format (clang-format 14), banned calls, include directions, leftover notes, unclear words, the
-hashes of CI actions, and runs cppcheck. --fast leaves cppcheck out. Exit code 0 only when all is well.
+Checks format (clang-format 14), the width of comments, banned calls, include directions, leftover
+notes, unclear words, the hashes of CI actions, and runs cppcheck. --fast leaves cppcheck out. Exit
+code 0 only when all is well.
 HELP
 }
 
@@ -59,6 +60,14 @@ check_format() {
         complain "run clang-format -i on these files"
         grep -oE '^[^ ]+:[0-9]+:[0-9]+: error' "$out" | cut -d: -f1,2 | sort -u | sed 's/^/    /'
     fi
+}
+
+# clang-format breaks code at column 100 and leaves comments as they are; strings may be longer.
+check_comments() {
+    local found
+    found=$(LC_ALL=C.UTF-8 grep -nHE '^.{101}' "${files[@]}" | grep -E '/\*|^[^:]+:[0-9]+: *\*') || return 0
+    complain "a comment ends at column 100"
+    printf '%s\n' "$found" | sed 's/^/    /'
 }
 
 check_calls() {
@@ -181,6 +190,7 @@ check_cppcheck() {
 }
 
 check_format
+check_comments
 check_calls
 check_notes
 check_words

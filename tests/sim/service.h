@@ -7,8 +7,9 @@
 
 enum sim_rule {
     SIM_RULE_HOLDFAST, /* server/rollout, and what the signer would say */
-    SIM_RULE_HAWKBIT, /* like hawkBit: the same stages; the next one opens when enough devices of the last
-                          have finished, and stops when too many of them report an error. No time, no silence */
+    /* Like hawkBit: the same stages; the next one opens when enough devices of the last have
+     * finished, and stops when too many of them report an error. No time, no silence. */
+    SIM_RULE_HAWKBIT,
     SIM_RULE_NONE, /* all devices at once */
 };
 

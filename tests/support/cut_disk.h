@@ -11,9 +11,10 @@
  *     others   each operation for itself: there, lost, or a part of its sectors there; so a later
  *              one may be there and an earlier one not, and what a write made longer may be garbage
  *     CUT_IN_TURN
- *              as seed 0 where the power goes at a sync or not at all, elsewhere as seed 1 or another
- *              in turn. Since a disk that keeps only what was synced is the same from one sync to the
- *              next, cutting each operation once with this seed leaves out no disk of seed 0
+ *              as seed 0 where the power goes at a sync or not at all, elsewhere as seed 1 or
+ *              another in turn. Since a disk that keeps only what was synced is the same from one
+ *              sync to the next, cutting each operation once with this seed leaves out no disk of
+ *              seed 0
  *
  * A sync keeps the bytes of a file, or the names of a folder: a new or renamed file is there after
  * the cut for certain when both were synced. From the cut on every operation fails.

@@ -15,9 +15,8 @@ struct fake_chain {
     bool lacks_proof; /* the server does not hold its key */
     bool is_open;     /* the handshake of TLS 1.2 ended before the chain was proved */
     char issuer[64];
-    int64_t
-        leaf_not_before_s; /* of the server's certificate: anchors with an earlier distrust_after
-                                * do not accept it */
+    /* Of the server's certificate: anchors with an earlier distrust_after do not accept it. */
+    int64_t leaf_not_before_s;
     uint8_t anchors[FAKE_CHAIN_ANCHORS_MAX][32]; /* SPKI; any one of them will do */
     size_t n_anchors;
 };

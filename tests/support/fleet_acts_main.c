@@ -4,10 +4,10 @@
  *
  *   hf-fleet-acts DATABASE run      changes the status of its certificates for ever, several at
  *                                   once, and prints a line for each change that was answered:
- *                                   "NUMBER STATUS SEQUENCE HASH", the last two of the newest entry of the
- *                                   log then
- *   hf-fleet-acts DATABASE check    prints "NUMBER STATUS" for each, then "log SEQUENCE HASH" for each entry;
- *                                   exit code 1 if the chain is damaged
+ *                                   "NUMBER STATUS SEQUENCE HASH", the last two of the newest entry
+ *                                   of the log then
+ *   hf-fleet-acts DATABASE check    prints "NUMBER STATUS" for each, then "log SEQUENCE HASH" for
+ *                                   each entry; exit code 1 if the chain is damaged
  */
 #include "common/base/digest.h"
 #include "server/db/driver.h"

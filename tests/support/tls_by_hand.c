@@ -84,8 +84,7 @@ static void send_hello_12(struct tls_by_hand *h, bool has_rsa_leaf)
 void tls_by_hand_begin(struct tls_by_hand *h, const mbedtls_ssl_config *client,
                        mbedtls_ssl_protocol_version version, const char *host, bool has_rsa_leaf)
 {
-    static struct pki_key
-        key; /* of a server of TLS 1.3, which sends none of its own certificates */
+    static struct pki_key key; /* of a server of TLS 1.3, which sends no certificate of its own */
     static struct hf_buf root;
 
     if (root.len == 0) {

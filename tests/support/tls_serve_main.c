@@ -3,9 +3,9 @@
  * about clients come from a file, which SIGHUP reads again, together with the certificates. SIGUSR1
  * changes the keys of tickets. It says what it was asked:
  *
- *   /whoami      the client as TLS knows it, as JSON       /headers  the values of kept headers
- *   /echo        the body of the request                   /late/N   the same as /whoami, after N ms
- *   /status/N    that status, with a header of its own     /big/N    N bytes
+ *   /whoami      the client as TLS knows it, as JSON      /headers  the values of kept headers
+ *   /echo        the body of the request                  /late/N   the same as /whoami, after N ms
+ *   /status/N    that status, with a header of its own    /big/N    N bytes
  *
  * Lines of the rules: `name SNI TAG ASK` and `nameless TAG ASK`, with ASK none, optional or
  * required; `cert SHA256 ALERT`, 0 for one that is accepted. What no line names is refused as a

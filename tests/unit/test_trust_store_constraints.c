@@ -73,7 +73,7 @@ static void root_with_critical_name_constraints_is_one_for_its_names(void **stat
                                                      .issuer_key = &w.root,
                                                      .is_ca = true});
         assert_int_equal(world_verdict(&w, &chain), cases[n].flags);
-#ifdef MBEDTLS_X509_BADCERT_CRITICAL_EXT /* without it Mbed TLS ends a handshake that shows the root */
+#ifdef MBEDTLS_X509_BADCERT_CRITICAL_EXT /* else a root that is shown ends the handshake */
         world_present(&chain, &root.cert);
         assert_int_equal(world_verdict(&w, &chain), cases[n].flags);
 #endif

@@ -261,8 +261,7 @@ static void verifications_inside_of_one_another_do_not_mix(void **state)
 /* As an application joins two stores, and as preflight verifies against two at once. */
 struct joined {
     struct hf_trust_store *stores[2];
-    struct world
-        *slow; /* NULL, or what each callback of an outer handshake meets: the next second */
+    struct world *slow; /* NULL, or each callback of an outer handshake meets the next second */
     int64_t now_s;
 };
 

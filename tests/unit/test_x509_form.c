@@ -382,8 +382,7 @@ static void what_is_not_der_is_not_supported(void **state)
         {ISSUER, "300C310A300806035580030C0152"},      /* a number begins with a zero */
         {ALGORITHM, "300D06082A8648CE3D040302050100"}, /* a NULL of one byte */
         {ALGORITHM, "300C06082A8648CE3D0403021000"},   /* a SEQUENCE without parts */
-        {KEY,
-         "3019301306072A8648CE3D020106082A8648CE3D03010703020101"}, /* a bit that is not used is set */
+        {KEY, "3019301306072A8648CE3D020106082A8648CE3D03010703020101"}, /* an unused bit is set */
         {SIGNATURE, "0302077F"},
     };
     (void)state;

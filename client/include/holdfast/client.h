@@ -172,8 +172,7 @@ struct hf_chain_status {
 struct hf_endpoint_status {
     char name[320];
     struct hf_chain_status chains[3];
-    int64_t
-        refused_s; /* when it last showed a chain that is refused; INT64_MIN: it is not refused */
+    int64_t refused_s; /* when it last showed a refused chain; INT64_MIN: it is not refused */
     char refused[HF_WHY_MAX]; /* why */
 };
 

@@ -18,9 +18,10 @@ extern "C" {
 /* ---- transport: one HTTP request ------------------------------------------------------------- */
 
 struct hf_request {
-    const char *url;  /* http:// or https://, absolute */
-    const char *etag; /* sent as If-None-Match to the server of `url`, and to no other that it
-                             * redirects to; NULL for none */
+    const char *url; /* http:// or https://, absolute */
+    /* Sent as If-None-Match to the server of `url`, and to no other that it redirects to; NULL for
+     * none. */
+    const char *etag;
     size_t max_bytes; /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
     /* Recovery: the server's chain is not validated. Nothing that identifies this device goes over
      * such a connection, no client certificate and no saved session, and it is not reused for other
@@ -45,11 +46,10 @@ struct hf_response {
 struct hf_post {
     const char *url;
     struct hf_bytes body;
-    int64_t created_s; /* the device's time, for the signature */
-    int timeout_ms;    /* for all of it, from the look-up of the name on */
-    size_t max_bytes;  /* of the answer's body; a longer one is HF_E_LIMIT */
-    bool
-        needs_new_connection; /* the trust store was swapped: neither a kept connection nor a session */
+    int64_t created_s;         /* the device's time, for the signature */
+    int timeout_ms;            /* for all of it, from the look-up of the name on */
+    size_t max_bytes;          /* of the answer's body; a longer one is HF_E_LIMIT */
+    bool needs_new_connection; /* after a swap: neither a kept connection nor a session */
 };
 
 struct hf_post_answer {
@@ -146,11 +146,9 @@ struct hf_store_port {
     enum hf_err (*save_value)(void *ctx, const char *name, const char *value, struct hf_why *why);
 
     /* The keys that the publisher revoked, 32 bytes each (SHA-256 of the SubjectPublicKeyInfo), at
-     * most
-     * 512. If a bundle can be loaded these must be too, otherwise a revoked root comes back: keep
-     *      them
-     * beside the bundles. load: HF_OK without appending if none were saved; HF_E_STORAGE if that is
-     * unknown. save: replaces the list. */
+     * most 512. If a bundle can be loaded these must be too, otherwise a revoked root comes back:
+     * keep them beside the bundles. load: HF_OK without appending if none were saved; HF_E_STORAGE
+     * if that is unknown. save: replaces the list. */
     enum hf_err (*load_revoked)(void *ctx, struct hf_buf *out, struct hf_why *why);
     enum hf_err (*save_revoked)(void *ctx, struct hf_bytes keys, struct hf_why *why);
 

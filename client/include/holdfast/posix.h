@@ -2,15 +2,19 @@
  * libholdfast on Linux and other POSIX systems: state in one directory, HTTP(S) over sockets,
  * SQLite, the system's clock, and the trust store for Mbed TLS.
  *
- * STATE/holdfast.db            configuration, trusted metadata, bundles, journal (schema/client.sql)
- * STATE/holdfast.db.backup     its copy, which replaces it when it is damaged or lost
- * STATE/bundles/HASH.VERSION.pem, .json  active and previous bundle and what is signed about them
- * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
- * STATE/identity/current/certificate.pem, key.pem  the device's own certificate and key; `current` is a
- *                              symbolic link that always leads to a pair that the service accepted
- * STATE/report.key             the seed of the key that signs reports (Ed25519, 32 bytes), where they are signed
- * STATE/lock                   held by the process that writes
- * STATE/identity.lock          held by the process that enrols the device or rotates its certificate
+ * STATE/holdfast.db          configuration, trusted metadata, bundles, journal (schema/client.sql)
+ * STATE/holdfast.db.backup   its copy, which replaces it when it is damaged or lost
+ * STATE/bundles/HASH.VERSION.pem, .json
+ *                            active and previous bundle and what is signed about them
+ * STATE/bundles/active, previous
+ *                            symbolic links to them; enough to load the store without the db
+ * STATE/identity/current/certificate.pem, key.pem
+ *                            the device's own certificate and key; `current` is a symbolic link
+ *                            that always leads to a pair that the service accepted
+ * STATE/report.key           the seed of the key that signs reports (Ed25519, 32 bytes), where they
+ *                            are signed
+ * STATE/lock                 held by the process that writes
+ * STATE/identity.lock        held by the process that enrols the device or rotates its certificate
  */
 #ifndef HOLDFAST_POSIX_H
 #define HOLDFAST_POSIX_H

@@ -9,8 +9,8 @@
  *     … at the end:    hf_runner_stop(runner);    join the thread, then hf_runner_free(runner)
  *
  * While it runs, `posix` and its client belong to that thread: other threads may use only the
- * runner and the trust store. The callbacks run in that thread and
- * may use all of it, for hf_posix_confirm for instance.
+ * runner and the trust store. The callbacks run in that thread and may use all of it, for
+ * hf_posix_confirm for instance.
  */
 #ifndef HOLDFAST_RUNNER_H
 #define HOLDFAST_RUNNER_H

@@ -28,8 +28,9 @@ struct hf_simulation_query {
 
 enum hf_simulated {
     HF_SIMULATED_BREAKS = 0,
-    HF_SIMULATED_AT_RISK, /* breaks for a server whose certificate was issued after a distrust_after, or
-                           * it is not known whether the limits of its root allow it */
+    /* Breaks for a server whose certificate was issued after a distrust_after, or it is not known
+     * whether the limits of its root allow it. */
+    HF_SIMULATED_AT_RISK,
     HF_SIMULATED_HOLDS,
 };
 

@@ -13,7 +13,7 @@
 
 enum verdict {
     UNKNOWN, /* it did not say, or did not answer */
-    REFUSED, /* by the service, or with a TLS alert, which an attacker on the network can forge; or damaged */
+    REFUSED, /* by the service, or by a TLS alert, which an attacker can forge; or damaged */
     ACCEPTED,
 };
 

@@ -4,9 +4,7 @@
 
 #include <stdint.h>
 
-#define HF_CLIENT_AUTH_BYTES_MAX                                                                   \
-    (64u * 1024u)                         /* of a certificate or key file: a chain of RSA 8192 \
-                                                * has 20 KiB */
+#define HF_CLIENT_AUTH_BYTES_MAX (64u * 1024u) /* of a file; a chain of RSA 8192 has 20 KiB */
 #define HF_ANSWER_BYTES_MAX (96u * 1024u) /* of an API answer: such a chain as a string in JSON */
 #define HF_PUBLIC_KEY_DER_MAX 1024        /* bytes of a SubjectPublicKeyInfo; RSA 4096 has 550 */
 #define HF_CSR_DER_MAX 4096               /* bytes; RSA 4096 with a name of 128 has 1,300 */

@@ -13,9 +13,8 @@ struct hf_rotation {
     int64_t n_failures; /* in a row, at most HF_ROTATION_FAILURES_MAX */
     int64_t last_try_s; /* HF_TIME_NONE: none since the last success */
     int64_t wait_s;     /* from then to the next try */
-    int64_t
-        n_denied; /* tries of the candidate that failed while the current certificate was accepted */
-    int64_t since_s; /* by the device's clock: when the present certificate came; HF_TIME_NONE */
+    int64_t n_denied; /* the candidate failed so often while the current certificate was accepted */
+    int64_t since_s;  /* by the device's clock: when the present certificate came; HF_TIME_NONE */
     char error[HF_WHY_MAX]; /* why the last try failed; empty if it did not */
 };
 

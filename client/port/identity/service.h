@@ -23,8 +23,7 @@ struct hf_api_response {
     int status;
     struct hf_buf body;    /* at most HF_ANSWER_BYTES_MAX */
     int64_t retry_after_s; /* negative: none was given */
-    bool
-        is_problem; /* its type is that of a problem (RFC 9457), as all refusals of the service have */
+    bool is_problem;       /* its type is that of a problem (RFC 9457), as of all refusals */
 };
 
 /* hf_http_transport_call, or that of a test. */

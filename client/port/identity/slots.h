@@ -1,9 +1,9 @@
 /*
  * The device's certificates and keys on disk:
  *
- *     STATE/identity/1/key.pem, certificate.pem     a slot; a new one has a higher number than the current
- *     STATE/identity/1/service                      the address of the service that certifies it
- *     STATE/identity/current -> 1                   the slot in use, replaced in one step
+ *     STATE/identity/1/key.pem, certificate.pem   a slot; a new one has a number above the current
+ *     STATE/identity/1/service                    the address of the service that certifies it
+ *     STATE/identity/current -> 1                 the slot in use, replaced in one step
  *
  * Folders are 0700, files 0600, and each is synced before the next step begins. So `current` leads
  * to a whole slot, also after a power cut. A slot whose removal was cut may lack files; it is

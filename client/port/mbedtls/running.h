@@ -44,8 +44,8 @@ struct hf_running {
     const mbedtls_x509_crt *asked; /* about which Mbed TLS asked last; compared only */
     uint64_t issuer_hash;          /* of its issuer: the next one has that subject */
     int64_t at_s;
-    bool
-        is_closed; /* a verify callback was called: the next question for this list begins a new one */
+    /* A verify callback was called: the next question for this list begins a new verification. */
+    bool is_closed;
     struct hf_running_store stores[HF_RUNNING_STORES_MAX];
     size_t n_stores;
 };

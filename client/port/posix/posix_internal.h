@@ -33,8 +33,7 @@ struct hf_posix {
     struct hf_device_key device_key;
     const struct hf_device_key *key; /* that one, or NULL */
     bool has_port_key;               /* it is from hf_posix_use_device_key */
-    struct hf_why
-        no_reports; /* why none are sent although they are configured; HF_OK: they are, or off */
+    struct hf_why no_reports; /* why none are sent although configured; HF_OK: they are, or off */
 };
 
 /** All ports; those for transport and endpoints are empty where there is none. */

@@ -3,7 +3,8 @@
  * with shares as "0.1%", spans as "90m", "24h" or "3d", and dates as YYYY-MM-DD (midnight UTC) or
  * YYYY-MM-DDTHH:MM:SSZ:
  *
- *     {"stages": [{"groups": ["lab"], "bake": "24h"}, {"share": "0.1%", "bake": "24h"}, {"share": "100%"}],
+ *     {"stages": [{"groups": ["lab"], "bake": "24h"}, {"share": "0.1%", "bake": "24h"},
+ *                 {"share": "100%"}],
  *      "mandatory_after": "30d", "pause": {"failed": "2%"}, "promote": {"confirmed": "50%"}}
  *
  * A file says what differs from the preset "normal": what it leaves out of `pause` and `promote` is

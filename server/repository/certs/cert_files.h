@@ -21,9 +21,9 @@ struct hf_cert_source {
     struct hf_findings *left_out;
     int64_t at_s;
     bool are_named; /* a person named `paths`: what `selects` leave out of them is noted too */
-    const char
-        *set; /* what the tables of `selects` have and `paths` do not is noted, unless lint says
-                      * it of this set; NULL: is not noted */
+    /* What the tables of `selects` have and `paths` do not is noted, unless lint says it of this
+     * set; NULL: is not noted. */
+    const char *set;
     /* Files that cannot be read, and certificates that do not parse, are noted there and passed
      * over; NULL: the first one is an error. */
     struct hf_findings *problems;
@@ -31,8 +31,7 @@ struct hf_cert_source {
 
 /**
  * Append the certificates of `source`, in order, to `pem`: each once, however often it is given.
- * Each must parse. HF_E_ARGUMENT for a select that means none of them.
- * HF_E_NOT_FOUND, HF_E_LIMIT.
+ * Each must parse. HF_E_ARGUMENT for a select that means none of them. HF_E_NOT_FOUND, HF_E_LIMIT.
  */
 HF_MUST_USE enum hf_err hf_cert_files_read(const struct hf_cert_source *source, struct hf_buf *pem,
                                            struct hf_why *why);

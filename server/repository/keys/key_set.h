@@ -85,8 +85,7 @@ HF_MUST_USE enum hf_err hf_key_set_find(struct hf_key_set *set, const struct hf_
  * Open as many keys of `role` as its threshold in `root` asks, but all extra ones of it; may ask
  * for a passphrase or a PIN. `before` is NULL, or the root that `root` follows: its keys that are
  * at hand are opened too, unless they sign already under the id that it knows. As hf_key_set_find,
- * and HF_E_KEY.
- * hf_signers_free `out`.
+ * and HF_E_KEY. hf_signers_free `out`.
  */
 HF_MUST_USE enum hf_err hf_key_set_open(struct hf_key_set *set, const struct hf_root *root,
                                         const struct hf_root *before, enum hf_top_role role,
