@@ -217,9 +217,11 @@ static void unset_part(struct hf_posix_config *config, const struct part *part)
         *m.text = NULL;
 }
 
-/* NULL, or what is wrong. `*part` NULL: nothing is to be changed. */
-static const char *usage_fault(const struct hf_cli_call *call, const struct part **part)
+/* NULL, or what is wrong, which may be in `text`. `*part` NULL: nothing is to be changed. */
+static const char *usage_fault(const struct hf_cli_call *call, const struct part **part,
+                               char text[HF_CLI_FAULT_MAX])
 {
+    const char *near = NULL;
     bool is_set = call->n_words > 0 && strcmp(call->words[0], "set") == 0;
     bool is_unset = call->n_words > 0 && strcmp(call->words[0], "unset") == 0;
 
@@ -227,12 +229,20 @@ static const char *usage_fault(const struct hf_cli_call *call, const struct part
         return NULL;
     if (!is_set && !is_unset)
         return "expected set or unset first";
-    for (size_t i = 0; i < N_PARTS && call->n_words > 1; i++) {
+    if (call->n_words == 1)
+        return "KEY is missing";
+    for (size_t i = 0; i < N_PARTS; i++) {
         if (strcmp(parts[i].key, call->words[1]) == 0)
             *part = &parts[i];
+        if (hf_cli_is_typo(call->words[1], parts[i].key))
+            near = parts[i].key;
     }
-    if (*part == NULL)
-        return "expected a KEY that is listed in the help";
+    if (*part == NULL) {
+        (void)snprintf(text, HF_CLI_FAULT_MAX, "there is no KEY \"%.32s\"%s%s%s", call->words[1],
+                       near != NULL ? " (did you mean \"" : "", near != NULL ? near : "",
+                       near != NULL ? "\"?)" : "");
+        return text;
+    }
     if (is_unset && (*part)->is_needed)
         return "this KEY can be set, but not unset";
     if (is_unset)
@@ -252,7 +262,8 @@ static enum hf_err config(struct hf_cli_call *call, struct hf_why *why)
     const struct hf_agent_options *o = call->values;
     struct hf_posix *posix = NULL;
     const struct part *part = NULL;
-    const char *fault = usage_fault(call, &part);
+    char text[HF_CLI_FAULT_MAX];
+    const char *fault = usage_fault(call, &part, text);
     enum hf_err err = HF_OK;
 
     if (fault != NULL)

@@ -19,6 +19,8 @@ static const char help_after[] =
     "\nOptions:\n"
     "  -s, --state DIR   where the device keeps its state (default " HF_AGENT_STATE_DEFAULT ");\n"
     "                    also accepted after the command\n"
+    "  -v, --verbose     log each step to standard error (also after the command)\n"
+    "  -q, --quiet       print only errors (also after the command)\n"
     "  -V, --version     the version of this program\n"
     "  -h, --help        this text; holdfast help COMMAND says more about each\n"
     "\n"
@@ -39,10 +41,8 @@ static const char help_after[] =
     "4 something fails on that day (simulate). status --check has its own for monitoring.\n";
 
 static const struct hf_cli_option options[] = {
-    HF_AGENT_STATE,
-    {"version", 'V', HF_CLI_VERSION},
-    HF_CLI_HELP_ROW,
-    HF_CLI_END,
+    HF_AGENT_STATE,  HF_AGENT_VERBOSE, HF_AGENT_QUIET, {"version", 'V', HF_CLI_VERSION},
+    HF_CLI_HELP_ROW, HF_CLI_END,
 };
 
 static struct hf_agent_options before_command;

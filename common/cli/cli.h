@@ -60,6 +60,8 @@ struct hf_cli_option {
         .kind = HF_CLI_ROWS_END                                                                    \
     }
 
+#define HF_CLI_FAULT_MAX 96
+
 /* A command line taken apart. */
 struct hf_cli_line {
     const char *const *words; /* what is no option, NULL at the end; NULL: nothing. Borrowed */
@@ -69,8 +71,7 @@ struct hf_cli_line {
     /* With HF_CLI_WRONG, the option that is wrong, as typed, and what is wrong about it. Of a
      * number that is none, `bad` is the value. */
     const char *bad;
-    const char *fault;
-    bool is_unknown;                          /* there is no such option */
+    char fault[HF_CLI_FAULT_MAX];             /* "unknown option (did you mean --repo?)" */
     bool is_bad_number;                       /* what was given is no number, or too large a one */
     const struct hf_cli_option *out_of_range; /* the first number that may not be; NULL: none */
     long long number;                         /* … which was given for it */
@@ -172,8 +173,8 @@ static inline const char *const *hf_cli_list(char *const *texts)
     return (const char *const *)texts;
 }
 
-/** Is `typed` one edit away from `name`: a letter missing, added or changed, or two letters
- *  swapped? False for one or two letters, where that says nothing. */
+/** Is `typed` one edit away from `name`: a letter missing, added or changed, two letters swapped, or
+ *  capital letters? False for one or two letters, where that says nothing. */
 bool hf_cli_is_typo(const char *typed, const char *name);
 
 /** Ask on the terminal, "… [y/N]" on standard error. Anything but y, Y or yes is a no. */

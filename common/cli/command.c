@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define TYPED_MAX 126 /* bytes of two words that are repeated in a sentence */
 
@@ -16,14 +17,16 @@ bool hf_cli_is_typo(const char *typed, const char *name)
     size_t i = 0, n_typed = strlen(typed), n_name = strlen(name);
     if (n_typed < 3)
         return false;
+    if (strcasecmp(typed, name) == 0)
+        return true;
     while (typed[i] != '\0' && typed[i] == name[i])
         i++;
     if (n_typed + 1 == n_name)
         return strcmp(typed + i, name + i + 1) == 0;
     if (n_typed == n_name + 1)
         return strcmp(typed + i + 1, name + i) == 0;
-    if (n_typed != n_name || n_typed == i)
-        return n_typed == n_name;
+    if (n_typed != n_name)
+        return false;
     if (strcmp(typed + i + 1, name + i + 1) == 0)
         return true;
     return typed[i] == name[i + 1] && typed[i + 1] == name[i] &&
@@ -207,13 +210,17 @@ static int run(const struct hf_cli_program *program, const struct hf_cli_command
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
-static const char *nearest(const struct hf_cli_program *program, const char *typed)
+static const char *nearest(const struct hf_cli_program *program, const char *typed,
+                           const char **second)
 {
+    const char *near = NULL;
     for (size_t i = 0; i < program->n_commands; i++) {
-        if (hf_cli_is_typo(typed, program->commands[i]->name))
-            return program->commands[i]->name;
+        if (!hf_cli_is_typo(typed, program->commands[i]->name))
+            continue;
+        *second = near != NULL ? program->commands[i]->name : NULL;
+        near = near != NULL ? near : program->commands[i]->name;
     }
-    return NULL;
+    return near;
 }
 
 /* No command begins with these words, of which there is one at least. */
@@ -221,7 +228,8 @@ static int fail_unknown(const struct hf_cli_program *program, const char *const 
                         size_t n_words)
 {
     const char *second = n_words > 1 ? words[1] : "-", *group = NULL, *same_second = NULL;
-    char typed[TYPED_MAX];
+    const char *other = NULL;
+    char typed[TYPED_MAX], near_group[TYPED_MAX] = "";
     bool is_help = strcmp(second, "--help") == 0 || strcmp(second, "-h") == 0;
     for (size_t i = 0; i < program->n_commands; i++) {
         const char *name = program->commands[i]->name, *space = strchr(name, ' ');
@@ -229,6 +237,10 @@ static int fail_unknown(const struct hf_cli_program *program, const char *const 
             group = words[0];
         if (same_second == NULL && space != NULL && strcmp(space + 1, words[0]) == 0)
             same_second = name;
+        char first[TYPED_MAX];
+        (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(name, " "), name);
+        if (space != NULL && near_group[0] == '\0' && hf_cli_is_typo(words[0], first))
+            memcpy(near_group, first, sizeof first);
     }
     if (group != NULL && (n_words == 1 || is_help)) {
         FILE *out = is_help ? stdout : stderr;
@@ -241,15 +253,22 @@ static int fail_unknown(const struct hf_cli_program *program, const char *const 
     /* Of "bundel list" both words say what was meant, of "publsh REPO" only the first does. */
     (void)snprintf(typed, sizeof typed, "%s%s%s", words[0], second[0] != '-' ? " " : "",
                    second[0] != '-' ? second : "");
-    const char *near = nearest(program, typed);
+    const char *near = nearest(program, typed, &other);
     if (near == NULL && group == NULL) {
         (void)snprintf(typed, sizeof typed, "%s", words[0]);
-        near = nearest(program, typed);
+        near = nearest(program, typed, &other);
+        if (near == NULL && near_group[0] != '\0') /* "findings" is meant as "finding" */
+            near = near_group;
         if (near == NULL) /* "sign" is meant as "root sign" or "targets sign" */
             near = same_second;
     }
     fprintf(stderr, "%s: there is no command \"%s\"; ", program->name, typed);
-    if (near != NULL)
+    if (near == NULL && strcmp(typed, "version") == 0)
+        fprintf(stderr, "did you mean --version? See %s --help\n", program->name);
+    else if (other != NULL)
+        fprintf(stderr, "did you mean \"%s\" or \"%s\"? See %s --help\n", near, other,
+                program->name);
+    else if (near != NULL)
         fprintf(stderr, "did you mean \"%s\"? See %s %s --help\n", near, program->name, near);
     else
         fprintf(stderr, "see %s %s%s--help\n", program->name, group == NULL ? "" : group,
@@ -261,7 +280,7 @@ static int fail_unknown(const struct hf_cli_program *program, const char *const 
 static int help(const struct hf_cli_program *program, const char *const *words, size_t n_words)
 {
     size_t n = 0;
-    if (n_words == 0 || words[0][0] == '-') {
+    if (n_words == 0 || words[0][0] == '-' || strcmp(words[0], "help") == 0) {
         print_program(program, stdout);
         return HF_EXIT_OK;
     }

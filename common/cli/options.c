@@ -107,6 +107,22 @@ static bool take(struct hf_cli_line *line, void *values, const struct hf_cli_opt
     return true;
 }
 
+/* The name of the option that was probably meant by "--repp" or "--repp=DIR"; NULL: none is near. */
+static const char *nearest(const struct hf_cli_option *options, const char *typed)
+{
+    char name[64];
+    typed += strspn(typed, "-");
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
+    for (const struct hf_cli_option *o = options; o->kind != HF_CLI_ROWS_END; o++) {
+        const char *in_group = o->kind == HF_CLI_GROUP ? nearest(o->group, name) : NULL;
+        if (in_group != NULL)
+            return in_group;
+        if (o->name != NULL && hf_cli_is_typo(name, o->name))
+            return o->name;
+    }
+    return NULL;
+}
+
 enum hf_cli_asked hf_cli_line_parse(struct hf_cli_line *line, const struct hf_cli_option *options,
                                     void *values, int argc, const char **argv, bool stops_at_word)
 {
@@ -131,8 +147,11 @@ enum hf_cli_asked hf_cli_line_parse(struct hf_cli_line *line, const struct hf_cl
     }
     if (code < -1) {
         line->bad = poptBadOption(p->popt, POPT_BADOPTION_NOALIAS);
-        line->fault = poptStrerror(code);
-        line->is_unknown = code == POPT_ERROR_BADOPT;
+        const char *near = code == POPT_ERROR_BADOPT ? nearest(options, line->bad) : NULL;
+        int len = snprintf(line->fault, sizeof line->fault, "%s", poptStrerror(code));
+        if (near != NULL)
+            (void)snprintf(line->fault + len, sizeof line->fault - (size_t)len,
+                           " (did you mean --%s?)", near);
         line->is_bad_number = code == POPT_ERROR_BADNUMBER || code == POPT_ERROR_OVERFLOW;
         return HF_CLI_WRONG;
     }

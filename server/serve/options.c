@@ -171,17 +171,7 @@ static enum hf_err fail_option(const struct hf_cli_line *line, struct hf_why *wh
                        "\"%s\": expected a whole number, as --loops, --max-connections, "
                        "--max-per-address and the timeouts are. See `holdfastd --help`",
                        line->bad);
-    if (!line->is_unknown)
-        return hf_fail(why, HF_E_ARGUMENT, "%s: %s. See `holdfastd --help`", line->bad,
-                       line->fault);
-    /* Which option was probably meant? */
-    char name[64];
-    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(line->bad, "="), line->bad);
-    for (const struct hf_cli_option *o = rows; o->kind != HF_CLI_ROWS_END; o++)
-        if (hf_cli_is_typo(name + strspn(name, "-"), o->name))
-            return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name,
-                           o->name);
-    return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);
+    return hf_fail(why, HF_E_ARGUMENT, "%s: %s. See `holdfastd --help`", line->bad, line->fault);
 }
 
 int hf_serve_options_parse(int argc, const char **argv, struct hf_serve_options *out)

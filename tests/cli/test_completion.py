@@ -63,7 +63,7 @@ def test_a_word_of_an_explanation_is_no_option():
 
 
 def test_options_before_the_command_are_no_part_of_it(tmp_path):
-    assert complete("holdfast", "--") == {"--state", "--version", "--help"}
+    assert complete("holdfast", "--") == {"--state", "--verbose", "--quiet", "--version", "--help"}
     assert complete("holdfastctl", "--") == {"--version", "--help", "--quiet", "--verbose"}
     assert "update" in complete("holdfast", "--state", tmp_path, "up")
     assert "--on-demand" in complete("holdfast", "--state", tmp_path, "run", "--on")

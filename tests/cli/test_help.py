@@ -35,14 +35,15 @@ def test_version_is_one_line():
 
 
 def test_help_is_a_command_too():
-    assert agent.ok("help") == agent.ok("--help")
+    assert agent.ok("help") == agent.ok("--help") == agent.ok("help", "help")
     assert agent.ok("help", "update") == agent.ok("update", "--help")
     assert "explode" in agent.refused("help", "explode", code=2)
     assert "one command" in agent.refused("help", "update", "run", code=2)
 
 
 @pytest.mark.parametrize("typed, meant", [("upadte", "update"), ("staus", "status"),
-                                          ("endpoint", "endpoints"), ("confg", "config")])
+                                          ("endpoint", "endpoints"), ("confg", "config"),
+                                          ("UPDATE", "update"), ("confim", 'config" or "confirm')])
 def test_a_typo_gets_a_suggestion(typed, meant):
     assert f'did you mean "{meant}"?' in agent.refused(typed, code=2)
 
@@ -67,6 +68,13 @@ def test_each_command_names_all_of_its_exit_codes_once(command, more):
     (["explode"], 'there is no command "explode"; see'),
     (["--wrong"], "--wrong: unknown option"),
     (["update", "--wrong"], "--wrong: unknown option"),
+    (["--stat", "d", "update"], "--stat: unknown option (did you mean --state?)"),
+    (["update", "--jsn"], "--jsn: unknown option (did you mean --json?)"),
+    (["init", "--endpiont=x"], "(did you mean --endpoint?)"),
+    (["version"], 'there is no command "version"; did you mean --version? See holdfast --help'),
+    (["config", "set"], "KEY is missing"),
+    (["config", "set", "endpoint", "x"], 'there is no KEY "endpoint" (did you mean "endpoints"?)'),
+    (["config", "unset", "trial"], 'there is no KEY "trial"; see'),
     (["update", "now"], 'unexpected argument "now"'),
     (["status", "--state"], "--state: missing argument"),
     (["run", "--interval", "soon"], "soon: invalid numeric value"),

@@ -47,7 +47,7 @@ def test_every_group_was_tested():
     ("bundle lst", "bundle list"), ("bundle improt", "bundle import"), ("bundel list", "bundle list"),
     ("root set-treshold", "root set-threshold"), ("key inspct", "key inspect"),
     ("pubish", "publish"), ("publsh --repo x", "publish"), ("liint", "lint"), ("cehck x", "check"),
-    ("change-passphrase", "key change-passphrase"), ("finish", "root finish"),
+    ("change-passphrase", "key change-passphrase"), ("finish", "root finish"), ("bundles", "bundle"),
 ])
 def test_a_slip_is_told_what_was_meant(typed, meant):
     sentence = ctl.refused(*typed.split(), code=2)

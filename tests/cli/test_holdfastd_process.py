@@ -55,9 +55,9 @@ HERE = ["--repo", "r", "--listen", "127.0.0.1:0"]
     ([*HERE, "--idle-timeout", "99999999"], "--idle-timeout: expected"),
     ([*HERE, "--unheard-of"], "--unheard-of: unknown option. See `holdfastd --help`"),
     ([*HERE, "-x"], "-x: unknown option. See `holdfastd --help`"),
-    ([*HERE, "--loop", "2"], "--loop: unknown option. Did you mean --loops?"),
-    (["--repos", "r"], "--repos: unknown option. Did you mean --repo?"),
-    (["--lisetn=127.0.0.1:0"], "--lisetn: unknown option. Did you mean --listen?"),
+    ([*HERE, "--loop", "2"], "--loop: unknown option (did you mean --loops?). See"),
+    (["--repos", "r"], "--repos: unknown option (did you mean --repo?). See"),
+    (["--lisetn=127.0.0.1:0"], "--lisetn=127.0.0.1:0: unknown option (did you mean --listen?). See"),
     ([*HERE, "stray"], 'unexpected argument "stray". See `holdfastd --help`'),
     (["help", "stray"], 'unexpected argument "help"'),
 ])

@@ -20,6 +20,7 @@ static void one_edit_is_a_typo_and_two_are_not(void **state)
     assert_true(hf_cli_is_typo("stetus", "status"));
     assert_true(hf_cli_is_typo("sttaus", "status"));
     assert_true(hf_cli_is_typo("statsu", "status"));
+    assert_true(hf_cli_is_typo("STATUS", "status"));
     assert_false(hf_cli_is_typo("stuas", "status"));
     assert_false(hf_cli_is_typo("stetas", "status"));
     assert_false(hf_cli_is_typo("saxtus", "status"));
@@ -107,7 +108,7 @@ static void what_is_wrong_is_named(void **state)
     (void)state;
     assert_int_equal(PARSE(&line, &v, "-t", "a", "--nope"), HF_CLI_WRONG);
     assert_string_equal(line.bad, "--nope");
-    assert_true(line.is_unknown);
+    assert_string_equal(line.fault, "unknown option");
     hf_cli_line_free(&line);
     hf_cli_values_free(options, &v);
     assert_int_equal(PARSE(&line, &v, "--number", "many"), HF_CLI_WRONG);
@@ -348,6 +349,9 @@ static void an_unknown_command_is_answered_with_the_nearest(void **state)
                   "p: there is no command \"bundel list\"; did you mean \"bundle list\"?");
     assert_output(RUN("bundle", "lits"), HF_EXIT_USAGE, "", "did you mean \"bundle list\"?");
     assert_output(RUN("sign"), HF_EXIT_USAGE, "", "did you mean \"root sign\"?");
+    assert_output(RUN("bundles", "all"), HF_EXIT_USAGE, "",
+                  "p: there is no command \"bundles\"; did you mean \"bundle\"? See p bundle "
+                  "--help\n");
     assert_output(RUN("bundle", "remove"), HF_EXIT_USAGE, "",
                   "p: there is no command \"bundle remove\"; see p bundle --help\n");
     assert_output(RUN("bundle", "--all"), HF_EXIT_USAGE, "",
@@ -379,6 +383,8 @@ static void a_command_line_lacks_nothing_and_has_nothing_more(void **state)
     assert_output(RUN("bundle", "list", "--days=99999999999"), HF_EXIT_USAGE, "", "--days");
     assert_output(RUN("bundle", "list", "--all"), HF_EXIT_USAGE, "",
                   "p bundle list: --all: unknown option; see p bundle list --help\n");
+    assert_output(RUN("bundle", "list", "--rep=x"), HF_EXIT_USAGE, "",
+                  "--rep=x: unknown option (did you mean --repo?); see p bundle list --help\n");
     assert_output(RUN("--all", "bundle"), HF_EXIT_USAGE, "",
                   "p: --all: unknown option; see p --help\n");
 #undef ADD
