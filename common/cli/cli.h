@@ -173,8 +173,8 @@ static inline const char *const *hf_cli_list(char *const *texts)
     return (const char *const *)texts;
 }
 
-/** Is `typed` one edit away from `name`: a letter missing, added or changed, two letters swapped, or
- *  capital letters? False for one or two letters, where that says nothing. */
+/** Is `typed` one edit away from `name`: a letter missing, added or changed, two letters swapped,
+ *  or capital letters? False for one or two letters, where that says nothing. */
 bool hf_cli_is_typo(const char *typed, const char *name);
 
 /** Ask on the terminal, "… [y/N]" on standard error. Anything but y, Y or yes is a no. */

@@ -107,7 +107,7 @@ static bool take(struct hf_cli_line *line, void *values, const struct hf_cli_opt
     return true;
 }
 
-/* The name of the option that was probably meant by "--repp" or "--repp=DIR"; NULL: none is near. */
+/* The option that was probably meant by "--repp" or "--repp=DIR"; NULL: none is near. */
 static const char *nearest(const struct hf_cli_option *options, const char *typed)
 {
     char name[64];

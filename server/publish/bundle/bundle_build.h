@@ -37,8 +37,9 @@ struct hf_bundle_order {
     const struct hf_known_roots *known;
     struct hf_self_signed *self_signed; /* as in hf_repo */
     const char *const *pins;
-    const char *const *drops;   /* --drop */
-    const char *const *undrops; /* --undrop, all digits of a key */
+    const char *const *drops;             /* --drop */
+    const struct hf_repo_bundles *listed; /* what --drop may name, too; NULL: nothing */
+    const char *const *undrops;           /* --undrop, all digits of a key */
     struct hf_note_options notes;
 };
 
@@ -128,9 +129,10 @@ HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle_order *order
  * but for keys that this one has again: a device that missed a version must still learn what was
  * dropped. Each key that is dropped now needs agreement: by --drop ("all"; 16 digits or more of the
  * SHA-256 of the certificate or of its key; a file with the certificate), or, without --drop and
- * with a terminal, by the operator. A file, or all 64 digits of a key, may also name a key that
- * neither version has: one that an attacker installed on devices. These come last, and each is
- * noted in the findings.
+ * with a terminal, by the operator. A certificate that some listed version holds stands for its
+ * key, so that the same command again changes nothing. A file, or all 64 digits of a key, may also
+ * name a key that neither version has: one that an attacker installed on devices. These come last,
+ * and each is noted in the findings.
  *
  * A key that --undrop names is removed from the drops: a device that still holds such a root trusts
  * it again.

@@ -65,6 +65,21 @@ static bool agree_to_leaving(struct drops *drops, const struct hf_fingerprint *f
     return is_found;
 }
 
+/* All digits of the key if some version holds that certificate or key, else `f`. */
+static struct hf_fingerprint key_of(const struct hf_repo_bundles *listed, struct hf_fingerprint f)
+{
+    for (size_t i = 0; listed != NULL && i < listed->n_items; i++) {
+        const struct hf_bundle *bundle = &listed->items[i].bundle;
+        for (size_t j = 0; j < bundle->n_anchors; j++) {
+            if (is_of(&f, &bundle->anchors[j].cert)) {
+                hf_hex_encode(bundle->anchors[j].cert.spki_sha256, HF_SHA256_LEN, f.digits);
+                return f;
+            }
+        }
+    }
+    return f;
+}
+
 static bool stays(const struct drops *drops, const struct hf_fingerprint *f)
 {
     for (size_t i = 0; i < drops->bundle->n_anchors; i++) {
@@ -146,7 +161,8 @@ static enum hf_err agree(struct drops *drops, struct hf_why *why)
             return hf_fail_context(why, "--drop");
         if (agree_to_leaving(drops, &f))
             continue;
-        if (stays(drops, &f) || !hf_hex_decode(f.digits, spki_sha256, sizeof spki_sha256))
+        const struct hf_fingerprint key = key_of(drops->order->listed, f);
+        if (stays(drops, &key) || !hf_hex_decode(key.digits, spki_sha256, sizeof spki_sha256))
             return hf_fail(
                 why, HF_E_ARGUMENT,
                 "--drop %s: no certificate or key of that SHA-256 is about to be dropped",

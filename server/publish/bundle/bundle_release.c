@@ -95,6 +95,7 @@ static enum hf_err build_all(struct hf_release_run *r, struct hf_why *why)
                                      r->order->is_new, why));
     order.known = &r->known;
     order.self_signed = r->p.repo.self_signed;
+    order.listed = &r->catalog.bundles;
     HF_TRY(find_from(r, &order.from, why));
     HF_TRY(hf_bundle_build(&order, newest(r, order.profile), r->p.now_s, &r->built[0], why));
     r->n_built = 1;
