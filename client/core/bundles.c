@@ -65,14 +65,20 @@ enum hf_err hf_bundle_load(struct hf_client *c, enum hf_slot slot, struct hf_bun
 enum hf_err hf_bundle_of_record(const struct hf_bundle_record *record, struct hf_bundle *out,
                                 struct hf_why *why)
 {
+    const bool is_described = record->custom.len > 0; /* the factory's are plain anchors */
     struct hf_description description = {0};
+    struct hf_why reason = {0};
 
-    if (record->custom.len == 0) /* the factory's: plain anchors */
-        return hf_bundle_parse(hf_buf_bytes(&record->pem), NULL, out, why);
-    HF_TRY(describe(record, &description, why));
-    enum hf_err err = hf_bundle_parse(hf_buf_bytes(&record->pem), &description, out, why);
+    enum hf_err err = describe(record, &description, &reason);
+    if (err == HF_OK)
+        err = hf_bundle_parse(hf_buf_bytes(&record->pem), is_described ? &description : NULL, out,
+                              &reason);
     hf_description_free(&description);
-    return err;
+    if (err == HF_OK)
+        return HF_OK;
+    return hf_fail(why, err == HF_E_MEMORY ? err : HF_E_STORAGE,
+                   "the stored bundle %s/%s %lld cannot be used: %s", record->set, record->profile,
+                   (long long)record->version, reason.text);
 }
 
 enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bundle_record *record,

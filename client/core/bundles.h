@@ -10,7 +10,8 @@
 HF_MUST_USE enum hf_err hf_bundle_load(struct hf_client *c, enum hf_slot slot,
                                        struct hf_bundle_record *out, struct hf_why *why);
 
-/** The record as the anchors it stands for. */
+/** The record as the anchors it stands for. HF_E_STORAGE where this software cannot read them, as
+ *  when an earlier version did; HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_bundle_of_record(const struct hf_bundle_record *record,
                                             struct hf_bundle *out, struct hf_why *why);
 

@@ -49,7 +49,12 @@ enum hf_err hf_preflight(struct hf_client *c, struct hf_candidate *cand, struct 
 
     if (cand->is_active || !cand->has_active || c->ports.endpoints.n_endpoints == 0)
         return HF_OK;
-    HF_TRY(hf_bundle_in_use(c, &cand->active, &before, why));
+    enum hf_err err = hf_bundle_in_use(c, &cand->active, &before, why);
+    if (err == HF_E_STORAGE) { /* nothing can be compared with it */
+        hf_log(c, HF_LEVEL_WARNING, "%s", why->text);
+        return HF_OK;
+    }
+    HF_TRY(err);
     const struct hf_change change = {.before = &before,
                                      .revoked = hf_description_revoked(&cand->description),
                                      .after = &cand->bundle,
@@ -59,7 +64,8 @@ enum hf_err hf_preflight(struct hf_client *c, struct hf_candidate *cand, struct 
                             hf_policy_anchor_state(&before.anchors[i], hf_client_now_s(c)) ==
                                 HF_ANCHOR_USABLE;
     /* Otherwise there is nothing to lose, and no time to wait. */
-    enum hf_err err = is_something_left ? hf_endpoints_judge(c, &change, &judgement, why) : HF_OK;
+    if (is_something_left)
+        err = hf_endpoints_judge(c, &change, &judgement, why);
     hf_bundle_free(&before);
     HF_TRY(err);
     if (judgement.is_against && cand->is_active_of_former_keys)

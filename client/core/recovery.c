@@ -46,20 +46,16 @@ static const char *untrusted_server(const struct hf_client *c)
 static bool has_usable_anchor(struct hf_client *c)
 {
     const struct hf_transport_port *transport = &c->ports.transport;
-    struct hf_bundle_record record = {0};
     struct hf_bundle bundle = {0};
     struct hf_why why = {0};
 
     if (transport->has_anchor != NULL && transport->has_anchor(transport->ctx))
         return true;
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, &why);
+    enum hf_err err = hf_bundle_load_in_use(c, HF_SLOT_ACTIVE, &bundle, &why);
     if (err != HF_OK && err != HF_E_NOT_FOUND)
-        err = hf_bundle_load(c, HF_SLOT_PREVIOUS, &record, &why);
-    if (err == HF_OK)
-        err = hf_bundle_in_use(c, &record, &bundle, &why);
+        err = hf_bundle_load_in_use(c, HF_SLOT_PREVIOUS, &bundle, &why);
     bool has_one = err == HF_OK && hf_bundle_count_usable(&bundle, hf_client_now_s(c)) > 0;
     hf_bundle_free(&bundle);
-    hf_bundle_record_free(&record);
     return has_one;
 }
 

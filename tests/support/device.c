@@ -1,5 +1,6 @@
 #include "tests/support/device.h"
 
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "tests/support/check.h"
 #include "tests/support/test_pki.h"
@@ -106,6 +107,19 @@ int64_t device_version(struct device *d, enum hf_slot slot)
 {
     const struct hf_bundle_record *record = fake_store_bundle(&d->fake.store, slot);
     return record != NULL ? record->version : -1;
+}
+
+void device_make_unreadable(struct device *d, enum hf_slot slot)
+{
+    struct fake_state *const states[] = {&d->fake.store.state, &d->fake.store.at_rest};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct hf_bundle_record *record = &states[i]->bundles[slot];
+        hf_buf_free(&record->pem);
+        CHECK_OK(hf_buf_append_text(&record->pem, "-----BEGIN CERTIFICATE-----\nMAA=\n"
+                                                  "-----END CERTIFICATE-----\n"));
+        hf_sha256_hex(hf_buf_bytes(&record->pem), record->sha256);
+    }
 }
 
 void device_remember(struct device *d)

@@ -48,6 +48,9 @@ void device_reboot(struct device *d);
 enum hf_err device_update(struct device *d);
 /** -1 where the slot is empty. */
 int64_t device_version(struct device *d, enum hf_slot slot);
+/** Make the bundle in `slot` one that this software cannot read, as a later version of it may find
+ *  it, which is stricter or supports less. Its hash is right. */
+void device_make_unreadable(struct device *d, enum hf_slot slot);
 
 /** Note what is stored, for the two checks below. */
 void device_remember(struct device *d);

@@ -469,6 +469,15 @@ static void test_bundle_with_a_damaged_description_is_replaced(void **state)
     assert_int_equal(fake_store_bundle(&w->d->fake.store, HF_SLOT_ACTIVE)->custom.data[0], '{');
 }
 
+static void test_bundle_that_cannot_be_read_any_more_is_replaced(void **state)
+{
+    struct world *w = *state;
+    device_make_unreadable(w->d, HF_SLOT_ACTIVE);
+    publish_both(w, 3);
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
+}
+
 static void test_unchanged_check_asks_no_endpoint(void **state)
 {
     struct world *w = *state;
@@ -516,6 +525,7 @@ int main(void)
         T(test_device_with_nothing_left_does_not_wait),
         T(test_devices_own_fault_is_neither_evidence_nor_silence),
         T(test_bundle_with_a_damaged_description_is_replaced),
+        T(test_bundle_that_cannot_be_read_any_more_is_replaced),
         T(test_unchanged_check_asks_no_endpoint),
         T(test_bundle_that_drops_what_it_holds_is_refused),
     };

@@ -347,6 +347,17 @@ static void test_usable_anchor_of_the_bundle_before_is_one(void **state)
     check_stranded(d, device_update(d));
 }
 
+static void test_so_it_is_where_the_active_bundle_cannot_be_read_any_more(void **state)
+{
+    struct device *d = *state;
+    mirror(d, 0)->is_untrusted = false;
+    CHECK_OK(device_update(d));
+    device_make_unreadable(d, HF_SLOT_ACTIVE);
+    mirror(d, 0)->is_untrusted = true;
+    device_remember(d);
+    check_stranded(d, device_update(d));
+}
+
 /* ---- several mirrors ------------------------------------------------------------------------- */
 
 static void spoil_signature(void *ctx, const char *role, json_t *envelope)
@@ -727,6 +738,7 @@ int main(void)
         TEST(test_handshake_that_fails_otherwise_is_no_reason),
         TEST(test_dropped_anchor_is_not_a_usable_one),
         TEST(test_usable_anchor_of_the_bundle_before_is_one),
+        TEST(test_so_it_is_where_the_active_bundle_cannot_be_read_any_more),
         TEST(test_mirror_that_answers_with_junk_cannot_hide_it),
         TEST(test_mirror_that_serves_is_no_reason_to_begin),
         TEST(test_it_is_one_pass_and_only_in_its_check),

@@ -595,6 +595,25 @@ static void test_damaged_bundle_on_trial_is_replaced(void **state)
     assert_true(is_on_trial(w));
 }
 
+static void check_the_next_version_comes(struct world *w, enum hf_slot unreadable)
+{
+    take_new_root_only(w, 3);
+    device_make_unreadable(w->d, unreadable);
+    publish(w, 4, &w->both);
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 4);
+}
+
+static void test_bundle_on_trial_that_cannot_be_read_any_more_is_replaced(void **state)
+{
+    check_the_next_version_comes(*state, HF_SLOT_ACTIVE);
+}
+
+static void test_bundle_before_that_cannot_be_read_any_more_holds_nothing_up(void **state)
+{
+    check_the_next_version_comes(*state, HF_SLOT_PREVIOUS);
+}
+
 static void test_version_that_replaces_a_damaged_one_is_the_one_on_trial(void **state)
 {
     struct world *w = *state;
@@ -691,6 +710,8 @@ int main(void)
         T(test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back, setup_with_endpoint),
         T(test_silent_trial_counts_a_day_of_uptime, setup_with_endpoint),
         T(test_damaged_bundle_on_trial_is_replaced, setup_with_endpoint),
+        T(test_bundle_on_trial_that_cannot_be_read_any_more_is_replaced, setup_with_endpoint),
+        T(test_bundle_before_that_cannot_be_read_any_more_holds_nothing_up, setup_with_endpoint),
         T(test_version_that_replaces_a_damaged_one_is_the_one_on_trial, setup_with_endpoint),
         T(test_rollback_by_another_process_reaches_this_ones_live_store, setup_with_endpoint),
     };
