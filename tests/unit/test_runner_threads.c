@@ -1,8 +1,8 @@
 /* client/port/posix/runner: the loop in a thread of its own, poked and stopped from others. The
  * server is not there: every check ends at once, and none of that matters here. */
 #include "tests/support/check.h"
+#include "tests/support/state_folder.h"
 #include "tests/support/temp_dir.h"
-#include "tests/support/tuf_repo.h"
 
 #include <holdfast/runner.h>
 
@@ -50,32 +50,13 @@ static void ended(void *ctx, enum hf_err err, const struct hf_update_result *res
     w->n_ended++;
 }
 
-static void make_state(const char *path)
-{
-    static const char *const urls[] = {"http://127.0.0.1:1"}; /* tcpmux: nothing listens there */
-    const struct hf_posix_config config = {.client = {.urls = urls,
-                                                      .n_urls = 1,
-                                                      .set = "roots",
-                                                      .profile = "full",
-                                                      .device_id = "test"}};
-    struct tuf_repo repo;
-    struct hf_why why = {0};
-
-    tuf_repo_init(&repo, (int64_t)time(NULL) - 60);
-    tuf_repo_publish_root(&repo);
-    if (hf_posix_init(path, &config, tuf_files_find(&repo.files, "metadata/1.root.json"),
-                      (struct hf_bytes){0}, (struct hf_log_port){0}, &why) != HF_OK)
-        fail_msg("%s", why.text);
-    tuf_repo_free(&repo);
-}
-
 static void begin(void **state, struct world *w, struct hf_runner_options options)
 {
     const char *path = temp_path(*state, "device");
     struct hf_why why = {0};
 
     *w = (struct world){0};
-    make_state(path);
+    state_folder_make(path);
     CHECK_OK(hf_posix_open(path, (struct hf_log_port){0}, &w->posix, &why));
     options.ctx = w;
     options.waits = waits;

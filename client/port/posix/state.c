@@ -112,9 +112,6 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     HF_TRY(hf_http_transport_new(posix->trust_store, view->server_ca, view->has_legacy_ciphers,
                                  &posix->transport, why));
     allow_redirects(posix);
-    if (view->accepts_common_names != posix->accepts_common_names)
-        hf_trust_store_accept_common_names(view->accepts_common_names);
-    posix->accepts_common_names = view->accepts_common_names;
     if (hf_pkcs11_uri_is(view->client_key_file) &&
         hf_pkcs11_key_new(view->client_key_file, &posix->token, &damaged) != HF_OK)
         hf_posix_log(posix, HF_LEVEL_WARNING, damaged.text);
@@ -125,6 +122,10 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     struct hf_ports ports = hf_posix_ports(posix);
     HF_TRY(posix->client == NULL ? hf_client_open(&ports, &config, &posix->client, why)
                                  : hf_client_configure(posix->client, &ports, &config, why));
+    /* Last, because it is the process's and would outlast a failure. */
+    if (view->accepts_common_names != posix->accepts_common_names)
+        hf_trust_store_accept_common_names(view->accepts_common_names);
+    posix->accepts_common_names = view->accepts_common_names;
     hf_posix_apply_reports(posix);
     return HF_OK;
 }
