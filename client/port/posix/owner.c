@@ -153,12 +153,12 @@ static enum hf_err follow_link(const char *path, char *at, char *rest, struct hf
 }
 
 /* Take the first name off `rest`; false where there is none. */
-static bool take_name(char *rest, char name[NAME_MAX + 1])
+static bool take_name(char *rest, char name[PATH_MAX])
 {
     size_t slashes = strspn(rest, "/");
     size_t len = strcspn(rest + slashes, "/");
 
-    if (len == 0 || len > NAME_MAX)
+    if (len == 0)
         return false;
     memcpy(name, rest + slashes, len);
     name[len] = '\0';
@@ -170,7 +170,7 @@ static enum hf_err check_absolute(const char *path, struct hf_why *why)
 {
     /* `at` is a folder that was checked, without links in it and empty for "/"; `rest` what
      * follows. */
-    char at[PATH_MAX] = "", rest[PATH_MAX], next[PATH_MAX], name[NAME_MAX + 1];
+    char at[PATH_MAX] = "", rest[PATH_MAX], next[PATH_MAX], name[PATH_MAX];
     struct stat st;
     int n_links = 0;
 
