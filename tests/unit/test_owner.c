@@ -1,5 +1,5 @@
-/* client/port/posix/owner: which paths only this user and root can exchange. Those of other users are
- * in tests/attack/test_foreign_state.py. */
+/* client/port/posix/owner: which paths only this user and root can exchange. Those of other users
+ * are in tests/attack/test_foreign_state.py. */
 #include "client/port/posix/owner.h"
 
 #include "tests/support/check.h"

@@ -49,9 +49,8 @@ static void test_configuration_that_is_refused_accepts_no_common_names(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            test_configuration_that_is_refused_accepts_no_common_names, temp_dir_setup,
-            temp_dir_teardown),
+        cmocka_unit_test_setup_teardown(test_configuration_that_is_refused_accepts_no_common_names,
+                                        temp_dir_setup, temp_dir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
