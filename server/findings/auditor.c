@@ -93,15 +93,14 @@ static void run_due(struct hf_auditor *auditor)
                        why.text);
 }
 
-/* With the mutex held, so that no later request is missed. */
+/* With the mutex held, so that no later request is missed. After a failure nothing is that
+ * urgent. */
 static bool must_run_now(const struct hf_auditor *auditor)
 {
-    if (auditor->fresh != NULL)
-        return true;
-    for (size_t i = 0; i < hf_n_checks && !auditor->has_failed; i++)
-        if (atomic_load(&auditor->is_asked[i]))
-            return true;
-    return false;
+    bool must = auditor->fresh != NULL;
+    for (size_t i = 0; i < hf_n_checks; i++)
+        must |= atomic_load(&auditor->is_asked[i]);
+    return must && !auditor->has_failed;
 }
 
 static void work(void *arg)

@@ -6,6 +6,7 @@
 #include "tests/support/published.h"
 
 #include "common/base/timetext.h"
+#include "server/db/driver.h"
 #include "server/findings/auditor.h"
 #include "server/rollout/rollout_store.h"
 #include "server/findings/keys.h"
@@ -811,6 +812,30 @@ static void a_check_that_fails_says_so(void **state)
     assert_int_equal(get(w, 1).state, HF_FINDING_OPEN);
 }
 
+/* An auditor that cannot write tries again later, also if it is given other settings meanwhile. */
+static void an_auditor_that_cannot_write_waits(void **state)
+{
+    const char *path = temp_path(*state, "fleet.db");
+    const struct hf_fleet_config config = {.path = path};
+    struct hf_auditor_config audits = {.settings = usual, .every_s = 3600};
+    struct hf_auditor *auditor = NULL;
+    struct hf_fleet_numbers numbers;
+    struct hf_db *db = NULL;
+    struct hf_why why = {0};
+
+    CHECK_OK(hf_fleet_open(&config, &audits.fleet, &why));
+    CHECK_OK(hf_db_connect(&hf_db_sqlite, path, HF_DB_WRITE, &db, &why));
+    CHECK_OK(hf_db_execute_text(db, "DROP TABLE mute", &why));
+    hf_db_close(db);
+    CHECK_OK(hf_auditor_start(&audits, &auditor, &why));
+    hf_auditor_offer_take(auditor, hf_check_settings_copy(&usual), 60);
+    uv_sleep(300);
+    hf_fleet_numbers(audits.fleet, &numbers);
+    assert_in_range(numbers.writes, 1, 2);
+    hf_auditor_stop(auditor);
+    hf_fleet_close(audits.fleet);
+}
+
 #define WORLD_TEST(name)                                                                           \
     cmocka_unit_test_setup_teardown(name, fleet_world_setup, fleet_world_teardown)
 
@@ -841,6 +866,8 @@ int main(void)
         WORLD_TEST(a_mute_has_a_reason_and_an_end),
         WORLD_TEST(one_account_cannot_list_more_than_a_person_reads),
         WORLD_TEST(a_check_that_fails_says_so),
+        cmocka_unit_test_setup_teardown(an_auditor_that_cannot_write_waits, temp_dir_setup,
+                                        temp_dir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
