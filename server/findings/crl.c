@@ -19,22 +19,31 @@ static enum hf_err add_take(struct hf_crls *crls, X509_CRL *crl, struct hf_why *
     return HF_OK;
 }
 
+/* All of it: what is behind a list that was not read could be another one. */
 static enum hf_err parse(struct hf_crls *crls, const char *name, struct hf_bytes text,
                          struct hf_why *why)
 {
     const uint8_t *at = text.data;
     X509_CRL *crl = text.len > 0 && at[0] == 0x30 ? d2i_X509_CRL(NULL, &at, (long)text.len) : NULL;
-    if (crl != NULL)
-        return add_take(crls, crl, why);
-    size_t before = crls->n;
+    bool is_whole = crl != NULL && at == text.data + text.len;
     enum hf_err err = HF_OK;
-    BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
-    while (err == HF_OK && bio != NULL && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)))
+    if (crl != NULL) {
         err = add_take(crls, crl, why);
-    BIO_free(bio);
-    if (err == HF_OK && crls->n == before)
+    } else {
+        BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
+        size_t before = crls->n;
+        ERR_clear_error();
+        while (err == HF_OK && bio != NULL && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)))
+            err = add_take(crls, crl, why);
+        is_whole = crls->n > before &&
+                   ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+        BIO_free(bio);
+    }
+    if (err == HF_OK && !is_whole)
         err = hf_fail(why, HF_E_FORMAT,
-                      "%s: expected certificate revocation lists in PEM, or one in DER", name);
+                      "%s: expected certificate revocation lists in PEM, or one in DER, and "
+                      "nothing else",
+                      name);
     return err;
 }
 

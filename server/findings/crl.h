@@ -16,8 +16,8 @@ struct hf_crls {
     size_t n;
 };
 
-/** Read these files (`n`): PEM with one list or more, or one in DER. HF_E_FORMAT, HF_E_LIMIT,
- *  HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_MEMORY. */
+/** Read these files (`n`): PEM with one list or more, or one in DER. HF_E_FORMAT, also for a list
+ *  among others that cannot be read, HF_E_LIMIT, HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_crls_read(const char *const *files, size_t n, struct hf_crls *out,
                                      struct hf_why *why);
 /** Does a list of its issuer name this certificate? */

@@ -245,6 +245,21 @@ static void only_what_its_issuer_lists_is_revoked(void **state)
     assert_true(hf_crls_has(&crls, one));
     hf_crls_free(&crls);
 
+    file = fopen(path, "a"); /* a second list behind it would not be read */
+    assert_non_null(file);
+    assert_int_equal(i2d_X509_CRL_fp(file, crl), 1);
+    assert_int_equal(fclose(file), 0);
+    CHECK_REFUSED(hf_crls_read(&path, 1, &crls, &why), HF_E_FORMAT, &why,
+                  "expected certificate revocation lists");
+
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(PEM_write_X509_CRL(file, crl), 1);
+    assert_true(fputs("-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    CHECK_REFUSED(hf_crls_read(&path, 1, &crls, &why), HF_E_FORMAT, &why,
+                  "expected certificate revocation lists");
+
     file = fopen(path, "w");
     assert_non_null(file);
     assert_true(fputs("no list\n", file) >= 0);
