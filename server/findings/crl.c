@@ -35,8 +35,7 @@ static enum hf_err parse(struct hf_crls *crls, const char *name, struct hf_bytes
         ERR_clear_error();
         while (err == HF_OK && bio != NULL && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)))
             err = add_take(crls, crl, why);
-        is_whole = crls->n > before &&
-                   ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+        is_whole = crls->n > before && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
         BIO_free(bio);
     }
     if (err == HF_OK && !is_whole)

@@ -25,24 +25,21 @@ static const struct hf_published_bundle *begin(const struct hf_check_ctx *ctx,
     return bundle;
 }
 
-/* Until when a person can still stop it. */
+/* Until when a person can still stop it: a date, since a sentence that changes is delivered
+ * again. */
 static void append_mandatory(const struct hf_check_ctx *ctx,
                              const struct hf_published_bundle *bundle, int at, struct hf_found *out)
 {
     const int64_t from_s = bundle->description.plan->mandatory_from_s;
-    const int64_t left_s = from_s - ctx->now_s;
     char from[HF_TIME_TEXT_MAX];
 
     if (at < 0 || (size_t)at >= sizeof out->sentence)
         return;
     hf_time_format(from_s, from);
-    if (left_s > 0)
-        (void)snprintf(out->sentence + at, sizeof out->sentence - (size_t)at,
-                       ". From %s on, in %" PRId64 " days, every device installs it", from,
-                       left_s / 86400);
-    else
-        (void)snprintf(out->sentence + at, sizeof out->sentence - (size_t)at,
-                       ". Since %s every device installs it all the same", from);
+    (void)snprintf(out->sentence + at, sizeof out->sentence - (size_t)at,
+                   from_s > ctx->now_s ? ". From %s on every device installs it"
+                                       : ". Since %s every device installs it all the same",
+                   from);
 }
 
 enum hf_err hf_judge_rollout_paused(const struct hf_check_ctx *ctx, const struct hf_rows *rows,
