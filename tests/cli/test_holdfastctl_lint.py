@@ -3,7 +3,9 @@
 The tests named test_outage_… are the rows of server/publish/lint/LINT.md.
 """
 import json
+import os
 import re
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -106,6 +108,43 @@ def test_a_root_that_needs_a_pin_is_an_error_with_repo(p, a, b):
                      b.file)
     assert pinned.code == 0, pinned
     assert "unknown-root" not in ctl.run("lint", "--set", "roots", "--lead", "0", b.file).out
+
+
+@pytest.mark.parametrize("name, sentence", [
+    (dict(set="rotos"), 'there is no set "rotos", did you mean "roots"? --new creates it in bundle add'),
+    (dict(profile="ful"), 'set "roots" has no profile "ful", did you mean "full"? --new creates it in bundle add'),
+    (dict(profile="rsa"), None), (dict(repo=False, set="rotos"), None),
+])
+def test_a_name_that_bundle_add_takes_for_a_typo_is_an_error(p, a, b, name, sentence):
+    p.add(a.file, b.file)
+    repo = ["--repo", p.repo] if name.get("repo", True) else []
+    outcome = ctl.run("lint", "--set", name.get("set", "roots"), "--profile", name.get("profile", "full"),
+                      "--lead", "0", "--pin", a.sha256, "--pin", b.sha256, *repo, a.file, b.file)
+    line = [x for x in outcome.out.splitlines() if x.startswith("error")]
+    assert line == ([f"error new-set (these files): {sentence}"] if sentence else [])
+    assert outcome.code == len(line)
+
+
+def test_a_pin_that_fits_no_file_is_refused_as_by_bundle_add(p, a, b):
+    p.add(a.file)
+    assert ctl.refused("lint", "--set", "roots", *in_repo(p), "--pin", b.sha256, a.file, code=2) == (
+        f"--pin {b.sha256}: no certificate or key of that SHA-256 is given")
+
+
+@pytest.mark.parametrize("name, found", [
+    ("b.p7b", "error broken-certificate ({}): line 1: it is PKCS#7"), ("b.p12", "error broken-certificate ({}): "),
+    ("pipe.pem", "{} is not a regular file; take it out of the folder"),
+])
+def test_a_folder_hides_no_certificates_and_does_not_hang(a, b, tmp_path, name, found):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "a.pem").write_bytes(a.file.read_bytes())
+    if name == "pipe.pem":
+        os.mkfifo(folder / name)
+    else:
+        subprocess.run(["openssl", "crl2pkcs7", "-nocrl", "-certfile", b.file, "-out", folder / name], check=True)
+    outcome = ctl.run("lint", "--set", "roots", folder)
+    assert found.format(folder / name) in outcome.out + outcome.err and outcome.code == 1
 
 
 def test_a_file_that_is_not_there_is_one_of_the_findings(a, tmp_path):

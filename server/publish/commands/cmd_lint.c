@@ -50,22 +50,32 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
 /* Files that may become the next version. Their drops are not known yet; bundle add asks about
  * them. */
 static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, const char *profile,
-                                  struct hf_why *why)
+                                  const struct hf_vouching *by, struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
+    const struct hf_finding *first = NULL;
+    struct hf_why reason = {0};
     struct hf_description d = {0};
     if (!hf_set_name_is_valid(s->o->set) || !hf_set_name_is_valid(profile))
         return hf_fail(why, HF_E_ARGUMENT, "\"%.80s\" of \"%.80s\" cannot be a profile of a set",
                        profile, s->o->set);
     memcpy(d.set, s->o->set, strlen(s->o->set) + 1);
     memcpy(d.profile, profile, strlen(profile) + 1);
+    /* A pin may be for a file that has another fault. */
+    const bool is_whole = hf_findings_errors(&s->findings, &first) == 0;
+    if (s->o->repo != NULL &&
+        hf_bundle_check_begin(&s->view.catalog.bundles, d.set, d.profile, false, &reason) != HF_OK)
+        HF_TRY(hf_findings_add(&s->findings, HF_LINT_NEW_SET, "these files", why,
+                               "%s in bundle add", reason.text));
     HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
     const struct hf_lint_line line = {.where = "these files",
                                       .bundle = &bundle,
                                       .description = &d,
                                       .before = newest(s, d.set, d.profile),
                                       .full = newest(s, d.set, "full")};
-    enum hf_err err = hf_lint_line(&s->lint, &line, &s->findings, why);
+    enum hf_err err = is_whole ? hf_vouching_check_pins(by, &bundle, why) : HF_OK;
+    if (err == HF_OK)
+        err = hf_lint_line(&s->lint, &line, &s->findings, why);
     hf_bundle_free(&bundle);
     return err;
 }
@@ -83,7 +93,7 @@ static enum hf_err lint_files(struct session *s, const char *const *files, struc
     enum hf_err err = hf_lint_files(files, s->o->repo == NULL ? NULL : &by, &s->findings, &pem,
                                     why);
     if (err == HF_OK && pem.len > 0)
-        err = lint_candidate(s, hf_buf_bytes(&pem), profile, why);
+        err = lint_candidate(s, hf_buf_bytes(&pem), profile, &by, why);
     hf_buf_free(&pem);
     return err;
 }
@@ -202,7 +212,7 @@ const struct hf_cli_command hf_cmd_lint = {
         "(PEM, DER, or a folder), what may become the next version. Prints errors, which stop\n"
         "bundle add, and warnings, each with a stable code. With --repo, a root that is in no\n"
         "table of known roots and in no bundle signed before is an error, unless --pin names it\n"
-        "as in bundle add.\n\n"
+        "as in bundle add, and so is a new set or profile, which bundle add takes with --new.\n\n"
         "--endpoints names the chains that devices see, one per line, with files beside the list:\n"
         "  endpoint NAME CHAIN.pem [CHAIN.pem…]   all chains of a server, RSA and ECC\n"
         "  endpoint NAME mqtts://HOST             the server is asked for them, now\n"

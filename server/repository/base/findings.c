@@ -18,6 +18,7 @@ static const struct {
     [HF_LINT_INTERMEDIATE_KEPT] = {"intermediate-kept", false},
     [HF_LINT_WEAK] = {"weak-certificate", true, true},
     [HF_LINT_UNKNOWN_ROOT] = {"unknown-root", true},
+    [HF_LINT_NEW_SET] = {"new-set", true},
     [HF_LINT_NOT_IN_DATE] = {"not-in-date", true, true},
     [HF_LINT_EXPIRED_LEFT_OUT] = {"expired-left-out", false},
     [HF_LINT_NOT_SELECTED] = {"not-selected", false},

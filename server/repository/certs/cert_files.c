@@ -39,7 +39,9 @@ static enum hf_err add(struct paths *p, const char *path, struct hf_why *why)
 
 static int has_cert_name(const struct dirent *entry)
 {
-    static const char *const endings[] = {".pem", ".crt", ".cer", ".der"};
+    /* The last ones are read to say how to convert them: they are not left out in silence. */
+    static const char *const endings[] = {".pem", ".crt", ".cer", ".der",
+                                          ".p7b", ".p7c", ".p12", ".pfx"};
     const char *dot = strrchr(entry->d_name, '.');
     for (size_t i = 0; dot != NULL && i < sizeof endings / sizeof endings[0]; i++) {
         if (strcasecmp(dot, endings[i]) == 0)
@@ -60,8 +62,12 @@ static enum hf_err add_folder(struct paths *p, const char *folder, struct hf_why
                       folder);
     for (int i = 0; i < n; i++) {
         struct hf_path path;
+        struct stat st;
         if (err == HF_OK)
             err = hf_path_set(&path, why, "%s/%s", folder, entries[i]->d_name);
+        if (err == HF_OK && stat(path.text, &st) == 0 && !S_ISREG(st.st_mode))
+            err = hf_fail(why, HF_E_FORMAT, "%s is not a regular file; take it out of the folder",
+                          path.text);
         if (err == HF_OK)
             err = add(p, path.text, why);
         free(entries[i]);

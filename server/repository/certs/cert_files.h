@@ -12,7 +12,7 @@
 
 /** All is borrowed; lists are NULL-terminated or NULL. */
 struct hf_cert_source {
-    const char *const *paths;   /* files, and folders: their *.pem, *.crt, *.cer, *.der by name */
+    const char *const *paths;   /* files, and folders: their *.pem, *.crt and so on, by name */
     const char *const *selects; /* only what one of these means (select.h); NULL: everything */
     const struct hf_known_roots *known; /* for `selects`; may be NULL without them */
     const struct hf_bundle *present;    /* what is here already is passed over; NULL */
