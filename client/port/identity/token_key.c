@@ -139,10 +139,10 @@ static enum hf_err read_public(struct hf_pkcs11_key *key, struct hf_why *why)
     CK_KEY_TYPE type = 0;
     CK_ATTRIBUTE attribute = {CKA_KEY_TYPE, &type, sizeof type};
 
-    if (key->spki.len > 0)
-        return HF_OK;
     if (key->session.module == NULL)
         HF_TRY(hf_pkcs11_session_open(&key->uri, &key->session, why));
+    if (key->spki.len > 0)
+        return HF_OK;
     enum hf_err err = hf_pkcs11_session_find(&key->session, &key->uri, CKO_PUBLIC_KEY, &object,
                                              why);
     /* Some tokens hide even these until the PIN is given. */
@@ -163,11 +163,23 @@ static enum hf_err read_public(struct hf_pkcs11_key *key, struct hf_why *why)
                                      "use: expected P-256, P-384 or RSA");
 }
 
+/* After a failure. A token that was taken out knows the session no more: the next call opens
+ * another. */
+static void drop_session(struct hf_pkcs11_key *key)
+{
+    hf_pkcs11_session_close(&key->session);
+    key->has_private_key = false;
+}
+
 static enum hf_err public_key(void *ctx, struct hf_buf *out, struct hf_why *why)
 {
     struct hf_pkcs11_key *key = ctx;
+    enum hf_err err = read_public(key, why);
 
-    HF_TRY(read_public(key, why));
+    if (err != HF_OK) {
+        drop_session(key);
+        return err;
+    }
     return hf_buf_append(out, key->spki.data, key->spki.len) == HF_OK
                ? HF_OK
                : hf_fail(why, HF_E_MEMORY, "out of memory for a public key");
@@ -241,23 +253,29 @@ static enum hf_err sign(void *ctx, struct hf_bytes digest, struct hf_buf *signat
 
     if (digest.len != 32 && digest.len != 48 && digest.len != 64)
         return hf_fail(why, HF_E_ARGUMENT, "expected a digest of 32, 48 or 64 bytes");
-    HF_TRY(find_private(key, why));
+    enum hf_err err = find_private(key, why);
     CK_MECHANISM mechanism = {key->curve != NULL ? CKM_ECDSA : CKM_RSA_PKCS, NULL, 0};
     size_t len = key->curve == NULL ? digest_info(digest, data) : digest.len;
     if (key->curve != NULL) { /* ECDSA takes the leftmost bits (FIPS 186-5, 6.4.1) */
         memcpy(data, digest.data, digest.len);
         len = len > key->curve->coordinate ? key->curve->coordinate : len;
     }
-    CK_FUNCTION_LIST *functions = key->session.functions;
-    CK_RV rv = functions->C_SignInit(key->session.handle, &mechanism, key->private_key);
-    if (rv == CKR_OK)
-        rv = functions->C_Sign(key->session.handle, data, (CK_ULONG)len, raw, &raw_len);
-    if (rv != CKR_OK)
-        return hf_pkcs11_fail(rv, "sign", why);
+    if (err == HF_OK) {
+        CK_FUNCTION_LIST *functions = key->session.functions;
+        CK_RV rv = functions->C_SignInit(key->session.handle, &mechanism, key->private_key);
+        if (rv == CKR_OK)
+            rv = functions->C_Sign(key->session.handle, data, (CK_ULONG)len, raw, &raw_len);
+        if (rv != CKR_OK)
+            err = hf_pkcs11_fail(rv, "sign", why);
+    }
+    if (err != HF_OK) {
+        drop_session(key);
+        return err;
+    }
     if (key->curve != NULL && raw_len != 2 * key->curve->coordinate)
         return hf_fail(why, HF_E_KEY, "the token made a signature of another length");
-    enum hf_err err = key->curve != NULL ? append_ecdsa(signature, raw, key->curve->coordinate)
-                                         : hf_buf_append(signature, raw, raw_len);
+    err = key->curve != NULL ? append_ecdsa(signature, raw, key->curve->coordinate)
+                             : hf_buf_append(signature, raw, raw_len);
     return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for a signature");
 }
 

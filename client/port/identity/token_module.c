@@ -14,11 +14,11 @@
 #define PROXY "p11-kit-proxy.so" /* found by the loader, in a folder of libraries */
 
 struct hf_pkcs11_module {
-    char *path;
+    char *path; /* NULL: this place is free */
     void *library;
     CK_FUNCTION_LIST *functions;
-    unsigned n_users; /* 0: this place is free */
-    bool is_ours;     /* we initialised it */
+    unsigned n_users;
+    bool is_ours; /* we initialised it */
     bool had_wrong_pin;
 };
 
@@ -88,12 +88,12 @@ static enum hf_err use(const char *path, struct hf_pkcs11_module **out, struct h
 
     for (size_t i = 0; i < MODULES_MAX; i++) {
         struct hf_pkcs11_module *module = &modules[i];
-        if (module->n_users > 0 && strcmp(module->path, path) == 0) {
+        if (module->path != NULL && strcmp(module->path, path) == 0) {
             module->n_users++;
             *out = module;
             return HF_OK;
         }
-        if (module->n_users == 0)
+        if (module->path == NULL)
             place = module;
     }
     if (place == NULL)
@@ -111,10 +111,11 @@ static enum hf_err use(const char *path, struct hf_pkcs11_module **out, struct h
     return HF_OK;
 }
 
+/* One that had a wrong PIN stays, so that the PIN is not tried again, whatever is opened later. */
 static void unuse(struct hf_pkcs11_module *module)
 {
     (void)pthread_mutex_lock(&modules_lock);
-    if (--module->n_users == 0)
+    if (--module->n_users == 0 && !module->had_wrong_pin)
         stop(module);
     (void)pthread_mutex_unlock(&modules_lock);
 }
