@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define REASON_MAX 400 /* bytes of what the service gives as its reason */
+/* bytes of a request: the CSR as PEM, a signature, and the longest token, each escaped */
+#define BODY_MAX (4u * HF_CSR_DER_MAX)
 
 enum hf_err hf_service_set_url(struct hf_service *service, const char *url, struct hf_why *why)
 {
@@ -99,11 +101,16 @@ static enum hf_err ask_for_certificate(struct hf_service *service, const char *p
 {
     struct hf_buf body = {0};
     json_t *answer = NULL;
-    const char *pem = NULL;
+    const char *pem = NULL, *token = json_string_value(json_object_get(object, "token"));
 
-    if (object == NULL)
+    /* At once, so that no copy of the token is left where the body was before it grew. */
+    if (object == NULL || hf_buf_reserve(&body, BODY_MAX) != HF_OK) {
+        json_decref(object);
         return hf_fail(why, HF_E_MEMORY, "out of memory for a request");
+    }
     enum hf_err err = hf_json_write(object, &body, why);
+    if (token != NULL)
+        sodium_memzero((void *)(uintptr_t)token, strlen(token));
     json_decref(object);
     if (err == HF_OK)
         err = call(service, "POST", path, hf_buf_bytes(&body), auth, 201, &answer, why);
