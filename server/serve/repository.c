@@ -53,8 +53,24 @@ static void set_status(struct hf_repository *r, const char *problem)
     uv_mutex_unlock(&r->mutex);
 }
 
+/* It is what is served already, to the last file. */
+static bool is_no_news(const struct hf_repository *r, const struct hf_edition *taken)
+{
+    const struct hf_edition *current = r->current;
+    if (current == NULL || r->retry_ms != 0 || current->n_files != taken->n_files)
+        return false;
+    for (size_t i = 0; i < taken->n_files; i++)
+        if (taken->files[i].file != current->files[i].file)
+            return false;
+    return true;
+}
+
 static void accept_edition(struct hf_repository *r, struct hf_edition *taken)
 {
+    if (is_no_news(r, taken)) {
+        hf_edition_unref(taken);
+        return;
+    }
     const struct hf_summary *s = &taken->summary;
     const struct hf_summary *old = r->current != NULL ? &r->current->summary : NULL;
     if (old == NULL || memcmp(old, s, sizeof *s) != 0 || r->retry_ms != 0) {
@@ -102,6 +118,7 @@ static void after_work(uv_work_t *req, int status)
     if (!hf_repository_mark_same(&job->mark, &r->mark) && job->err != HF_OK)
         r->retry_ms = 0; /* something was published: be quick again */
     r->mark = job->mark;
+    r->loaded_ms = uv_now(r->timer.loop);
     /* File times move in steps of some milliseconds: what was changed in the step of the poll could
      * change once more without a trace. So one more load follows. */
     r->is_settled = !job->mark.is_there || job->mark.folder.changed.tv_sec < job->began_s - 1;
@@ -118,10 +135,11 @@ static void after_work(uv_work_t *req, int status)
 
 static void prepare_job(struct hf_repository *r)
 {
-    bool is_retry = r->retry_ms != 0 && uv_now(r->timer.loop) >= r->retry_at_ms;
+    const uint64_t now_ms = uv_now(r->timer.loop);
+    bool is_due = now_ms >= (r->retry_ms != 0 ? r->retry_at_ms : r->loaded_ms + HF_SERVE_LOAD_MS);
     r->job.work.data = r;
     r->job.was_asked = r->is_asked;
-    r->job.must_load = r->is_asked || is_retry || !r->is_settled;
+    r->job.must_load = r->is_asked || is_due || !r->is_settled;
     r->job.old = r->current != NULL ? hf_edition_ref(r->current) : NULL;
     r->job.new = NULL;
     r->job.err = HF_OK;

@@ -59,7 +59,8 @@ struct hf_repository {
 
     struct hf_repository_mark mark; /* as of the last load, good or bad */
     bool is_settled;                /* nothing can have changed since without changing the mark */
-    uint64_t retry_ms;              /* 0: the last load was good */
+    uint64_t loaded_ms;             /* when the last load ended */
+    uint64_t retry_ms;              /* 0: it was good */
     uint64_t retry_at_ms;
 
     uv_mutex_t mutex; /* over status */

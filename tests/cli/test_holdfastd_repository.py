@@ -130,6 +130,20 @@ def test_half_a_snapshot_is_not_served_until_it_is_whole(repo, spoil, reason):
         assert "problem" not in health(s)[1]
 
 
+@pytest.mark.parametrize(("spoil", "reason"), [(os.remove, "is missing"), (lambda path: open(path, "a").write("x"), "bytes")])
+def test_a_target_lost_later_is_noticed_before_a_restart(repo, spoil, reason):
+    """Nothing changes in the metadata, and what is in memory is served on."""
+    name = f"targets/iot/full/{hashlib.sha256(b'one' + bytes([10])).hexdigest()}.1.pem"
+    with Server(repo.folder) as s:
+        time.sleep(4)  # longer than the second load after each publication
+        spoil(repo.path(name))
+        wait_until(lambda: reason in health(s)[1].get("problem", ""), "the problem", seconds=45)
+        assert health(s)[1]["status"] == "ok"
+        assert s.get(f"/{name}").body == b"one\n"
+        repo.put(name, b"one\n")
+        wait_until(lambda: "problem" not in health(s)[1], "it to be whole again", seconds=45)
+
+
 def test_what_is_missing_is_said_once_and_looked_for_again(repo):
     with Server(repo.folder) as s:
         repo.targets["iot/full/2.pem"] = b"two\n"
