@@ -86,6 +86,11 @@ static enum hf_err fail_with_status(const struct hf_post_answer *answer, struct 
 {
     char reason[400];
 
+    if (answer->status / 100 == 3)
+        return hf_fail(why, HF_E_NETWORK,
+                       "the reports are redirected to another address (HTTP %d), which is not "
+                       "followed; set that address with `holdfast config set report URL`",
+                       answer->status);
     hf_json_problem(hf_buf_bytes(&answer->body), reason, sizeof reason);
     return hf_fail(why, answer->status >= 400 && answer->status < 500 ? HF_E_POLICY : HF_E_NETWORK,
                    "the service does not take the reports (HTTP %d)%s%s", answer->status,

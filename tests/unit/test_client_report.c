@@ -431,6 +431,7 @@ static void an_answer_that_is_none_removes_nothing(void **state)
     CHECK_REFUSED(send_reports(d, true), HF_E_FORMAT, &d->why, "login page");
     d->fake.transport.service = (struct fake_service_answer){.status = 302};
     CHECK_REFUSED(send_reports(d, true), HF_E_NETWORK, &d->why, "(HTTP 302)");
+    assert_non_null(strstr(d->why.text, "config set report"));
     d->fake.transport.service = (struct fake_service_answer){.status = 202, .body = TAKEN};
     CHECK_REFUSED(send_reports(d, true), HF_E_NETWORK, &d->why, "(HTTP 202)");
     assert_int_equal(n_waiting(d), 1);
