@@ -73,6 +73,11 @@
 #define HF_TIMEOUT_CONNECT_MS 15000
 #define HF_TIMEOUT_IDLE_MS 20000   /* no byte in that time: given up */
 #define HF_TIMEOUT_TOTAL_MS 120000 /* one request as a whole: slow retrieval */
+/* A body that keeps coming gets longer: 16 s for each 4 KiB, so that a device on a 2 kbit/s link
+ * gets a bundle of 220 KB. In all at most 8 times as long. */
+#define HF_TIMEOUT_STEADY_BYTES 4096
+#define HF_TIMEOUT_STEADY_MS 16000
+#define HF_TIMEOUT_STEADY_FACTOR 8
 #define HF_TIMEOUT_PROBE_MS 12000  /* one probe of an endpoint; a check makes at most 32 */
 #define HF_TIMEOUT_CHECK_MS 900000 /* no request is begun later in a check: many slow files */
 

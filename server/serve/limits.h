@@ -9,8 +9,8 @@
 #define HF_SERVE_SKIPPED_BYTES_MAX (1024u * 1024u) /* of names that are links or no files */
 #define HF_SERVE_REPOSITORY_DEPTH_MAX 16u          /* folders within folders */
 #define HF_SERVE_POLL_MS 1000u                     /* between two polls of timestamp.json */
-/* Between two loads of a folder whose timestamp has not changed: a file that is lost or altered must
- * not be noticed at the next restart only. */
+/* Between two loads of a folder whose timestamp has not changed: a file that is lost or altered
+ * must not be noticed at the next restart only. */
 #define HF_SERVE_LOAD_MS 30000u
 #define HF_SERVE_RETRY_MS_MAX 30000u /* between two tries on a repository that is not whole */
 

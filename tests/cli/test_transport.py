@@ -252,6 +252,20 @@ def test_server_that_drips_is_given_up():
         refused("network", s.url(), says="longer than 0.8 seconds", total_ms=800, idle_ms=60000)
 
 
+def test_body_that_keeps_coming_has_longer():
+    """A bundle on a slow link. Both pieces come after the time of a request that brings nothing."""
+    body = b"x" * 8192
+
+    def slowly(conn, _request, _number):
+        conn.sendall(HEAD + b"Content-Length: 8192\r\n\r\n" + body[:4096])
+        time.sleep(1.2)
+        conn.sendall(body[4096:])
+        return True
+
+    with RawServer(slowly) as s:
+        assert fetched(s.url(), total_ms=600, idle_ms=60000) == [of(body)]
+
+
 def test_handshake_that_never_comes_is_given_up(trusted):
     with RawServer(silent=True) as s:
         url = s.url().replace("http:", "https:")

@@ -1,5 +1,7 @@
 #include "client/port/posix/http_conn.h"
 
+#include "common/base/limits.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +14,21 @@ void hf_http_conn_close(struct hf_http_conn *conn)
     free(conn);
 }
 
+/* The time for an answer that has come so far. What a report waits for has no more time. */
+static struct hf_deadline extended(const struct hf_deadline *start, const struct hf_answer *answer)
+{
+    const int64_t most_ms = (int64_t)start->limit_ms * (HF_TIMEOUT_STEADY_FACTOR - 1);
+    int64_t more_ms = (int64_t)(answer->body.len / HF_TIMEOUT_STEADY_BYTES) * HF_TIMEOUT_STEADY_MS;
+
+    if (answer->kind != HF_ANSWER_TO_GET)
+        more_ms = 0;
+    else if (more_ms > most_ms)
+        more_ms = most_ms;
+    return (struct hf_deadline){.end_ms = start->end_ms + more_ms,
+                                .idle_ms = start->idle_ms,
+                                .limit_ms = start->limit_ms + (int)more_ms};
+}
+
 enum hf_err hf_http_conn_exchange(struct hf_http_conn *conn, struct hf_bytes request,
                                   const struct hf_deadline *deadline, struct hf_answer *answer,
                                   struct hf_why *why)
@@ -22,9 +39,10 @@ enum hf_err hf_http_conn_exchange(struct hf_http_conn *conn, struct hf_bytes req
     HF_TRY(conn->tls != NULL ? hf_tls_conn_send(conn->tls, request, deadline, why)
                              : hf_net_send(conn->fd, request, deadline, why));
     while (!answer->is_complete) {
+        const struct hf_deadline end = extended(deadline, answer);
         HF_TRY(conn->tls != NULL
-                   ? hf_tls_conn_receive(conn->tls, data, sizeof data, deadline, &len, why)
-                   : hf_net_receive(conn->fd, data, sizeof data, deadline, &len, why));
+                   ? hf_tls_conn_receive(conn->tls, data, sizeof data, &end, &len, why)
+                   : hf_net_receive(conn->fd, data, sizeof data, &end, &len, why));
         if (len == 0)
             return hf_answer_end(answer, why);
         HF_TRY(hf_answer_feed(answer, (struct hf_bytes){data, len}, why));
