@@ -133,3 +133,16 @@ void hf_agent_format_result(const struct hf_posix_config *config,
                    result->is_recovered ? " (recovery: no server's chain was asked to be valid)"
                                         : "");
 }
+
+void hf_agent_warnings(const struct hf_update_result *result,
+                       const char *out[HF_AGENT_WARNINGS_MAX + 1])
+{
+    const char *const texts[] = {result->lost, result->refused, result->export_fault};
+    size_t n = 0;
+
+    for (size_t i = 0; i < HF_AGENT_WARNINGS_MAX; i++) {
+        if (texts[i][0] != '\0')
+            out[n++] = texts[i];
+    }
+    out[n] = NULL;
+}

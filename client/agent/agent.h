@@ -103,6 +103,10 @@ struct hf_agent_text hf_agent_duration(int64_t s);      /* "3 d 5 h", "6 h 12 mi
 #define HF_AGENT_RESULT_MAX 320 /* two names of HF_SET_NAME_MAX, two numbers, and words */
 void hf_agent_format_result(const struct hf_posix_config *config,
                             const struct hf_update_result *result, char out[HF_AGENT_RESULT_MAX]);
+/** What a check found besides its result, NULL at the end; points into `result`. */
+#define HF_AGENT_WARNINGS_MAX 3
+void hf_agent_warnings(const struct hf_update_result *result,
+                       const char *out[HF_AGENT_WARNINGS_MAX + 1]);
 
 /*
  * --endpoint, --alpn, --client-cert, --client-key, --legacy-ciphers and --modern-ciphers, as `init`

@@ -105,8 +105,8 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
                      const struct hf_why *why)
 {
     struct loop *loop = ctx;
-    const char *warning = result->lost[0] != '\0' ? result->lost : result->refused;
-    bool has_warning = warning[0] != '\0';
+    const char *warnings[HF_AGENT_WARNINGS_MAX + 1];
+    hf_agent_warnings(result, warnings);
 
     is_checking = 0;
     hold_poke(false);
@@ -115,15 +115,15 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
         char line[HF_AGENT_RESULT_MAX];
         hf_agent_format_result(hf_posix_config(loop->posix), result, line);
         fputs(line, stderr);
-        notify_status(has_warning ? "the last check succeeded; warning: "
-                                  : "the last check succeeded",
-                      warning);
+        notify_status(warnings[0] != NULL ? "the last check succeeded; warning: "
+                                          : "the last check succeeded",
+                      warnings[0] != NULL ? warnings[0] : "");
     } else {
         fprintf(stderr, "%s: %s", err == HF_E_POSTPONED ? "postponed" : "failed", why->text);
         notify_status(err == HF_E_POSTPONED ? "postponed: " : "the last check failed: ", why->text);
     }
-    if (has_warning)
-        fprintf(stderr, " (warning: %s)", warning);
+    for (size_t i = 0; warnings[i] != NULL; i++)
+        fprintf(stderr, " (warning: %s)", warnings[i]);
     loop->has_line = true;
 }
 

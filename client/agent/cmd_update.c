@@ -4,33 +4,33 @@
 /* `config` NULL: the state could not be opened. */
 static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err err,
                               const struct hf_update_result *result, const char *sentence,
-                              struct hf_why *why)
+                              const char *const *warnings, struct hf_why *why)
 {
+    json_t *texts = json_array();
     bool has_versions = err == HF_OK || err == HF_E_POSTPONED;
     bool has_from = has_versions && result->is_changed && result->from_version >= 0;
     bool has_to = has_versions && result->to_version >= 0;
     bool is_held = has_versions && result->held_version > 0;
     const char *outcome = "failed";
 
+    for (size_t i = 0; warnings[i] != NULL; i++)
+        texts = hf_json_append_take(texts, json_string(warnings[i]));
     if (err == HF_E_POSTPONED)
         outcome = "postponed";
     else if (has_versions && !result->is_changed)
         outcome = "current";
     else if (has_versions)
         outcome = result->is_rolled_back ? "rolled back" : "updated";
-    return hf_json_print_take(json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:o, s:b, s:s?, s:s}",
-                                        "format", 1, "outcome", outcome, "set",
-                                        config != NULL ? config->client.set : NULL, "profile",
-                                        config != NULL ? config->client.profile : NULL,
-                                        "from_version",
-                                        has_from ? json_integer(result->from_version) : json_null(),
-                                        "to_version",
-                                        has_to ? json_integer(result->to_version) : json_null(),
-                                        "held_version",
-                                        is_held ? json_integer(result->held_version) : json_null(),
-                                        "recovered", has_versions && result->is_recovered, "error",
-                                        err == HF_OK ? NULL : hf_err_name(err), "text", sentence),
-                              stdout, why);
+    return hf_json_print_take(
+        json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:o, s:b, s:s?, s:s, s:o}", "format", 1,
+                  "outcome", outcome, "set", config != NULL ? config->client.set : NULL, "profile",
+                  config != NULL ? config->client.profile : NULL, "from_version",
+                  has_from ? json_integer(result->from_version) : json_null(), "to_version",
+                  has_to ? json_integer(result->to_version) : json_null(), "held_version",
+                  is_held ? json_integer(result->held_version) : json_null(), "recovered",
+                  has_versions && result->is_recovered, "error",
+                  err == HF_OK ? NULL : hf_err_name(err), "text", sentence, "warnings", texts),
+        stdout, why);
 }
 
 static enum hf_err update(struct hf_cli_call *call, struct hf_why *why)
@@ -40,24 +40,24 @@ static enum hf_err update(struct hf_cli_call *call, struct hf_why *why)
     struct hf_update_result result = {0};
     struct hf_why unprinted = {0};
     char line[HF_AGENT_RESULT_MAX];
+    const char *warnings[HF_AGENT_WARNINGS_MAX + 1];
 
     enum hf_err err = hf_agent_open(call, &posix, why);
     if (err == HF_OK)
         err = hf_posix_update(posix, &result, why);
+    hf_agent_warnings(&result, warnings);
     const struct hf_posix_config *config = posix != NULL ? hf_posix_config(posix) : NULL;
     if (err == HF_OK)
         hf_agent_format_result(config, &result, line);
     const char *sentence = err == HF_OK ? line : why->text;
-    if (as_json && print_json(config, err, &result, sentence, &unprinted) != HF_OK)
+    if (as_json && print_json(config, err, &result, sentence, warnings, &unprinted) != HF_OK)
         err = hf_fail(why, unprinted.code, "%s", unprinted.text);
     else if (!as_json && err == HF_OK)
         puts(sentence);
     else if (!as_json && err == HF_E_POSTPONED)
         printf("postponed: %s\n", sentence);
-    const char *const warnings[] = {result.lost, result.refused, result.export_fault};
-    for (size_t i = 0; i < sizeof warnings / sizeof warnings[0]; i++)
-        if (warnings[i][0] != '\0') /* of a check that succeeded or was postponed */
-            fprintf(stderr, "holdfast: warning: %s\n", warnings[i]);
+    for (size_t i = 0; warnings[i] != NULL; i++)
+        fprintf(stderr, "holdfast: warning: %s\n", warnings[i]);
     hf_posix_close(posix);
     if (err != HF_E_POSTPONED)
         return err;
@@ -92,8 +92,9 @@ const struct hf_cli_command hf_cmd_update = {
         "Standard error names endpoints that this device does not validate any more since this\n"
         "update, with the root; endpoints whose chain it refuses and did not refuse before, with\n"
         "the reason; and an export that cannot be written (the on-swap command runs all the\n"
-        "same). On failure it has one sentence, and there is no last line. --json prints one\n"
-        "object in all cases. --verbose logs each request with its address, answer and TLS\n"
+        "same). On failure it has one sentence more, and there is no last line. --json prints one\n"
+        "object in all cases, with these warnings. --verbose logs each request with its address, "
+        "answer and TLS\n"
         "version, each file as it is verified, and each handshake with an endpoint.",
     .examples = "  holdfast update\n"
                 "  holdfast --state ./device update --verbose\n",

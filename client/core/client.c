@@ -346,8 +346,7 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
                    learning.text);
     }
     record_check(client, &cand, err, &result, own.text);
-    if (err == HF_OK || waits)
-        *out = result;
+    *out = result;
     hf_candidate_free(&cand);
     hf_trusted_set_free(&client->trusted);
     return hf_pass_on(why, &own, err);

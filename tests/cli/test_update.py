@@ -90,16 +90,20 @@ def test_the_line_says_what_has_become_of_it(device, told):
 
 def as_json(device, code):
     outcome = agent.run("--state", device.state, "update", "--json")
-    assert outcome.code == code and outcome.err.count("\n") == (1 if code == 1 else 0), outcome
     found = json.loads(outcome.out)
     json_schema.check(found, "update.schema.json")
+    warnings = outcome.err.splitlines()
+    if code == 1:
+        warnings.pop()  # the sentence itself
+    assert outcome.code == code
+    assert warnings == [f"holdfast: warning: {text}" for text in found["warnings"]]
     return found
 
 
 def test_programs_are_told_every_outcome(device, publisher):
     updated = {"format": 1, "outcome": "updated", "set": "roots", "profile": "full",
                "from_version": None, "to_version": 1, "held_version": None, "recovered": False, "error": None,
-               "text": "updated roots/full none -> 1"}
+               "text": "updated roots/full none -> 1", "warnings": []}
     assert as_json(device, 0) == updated
     current = {**updated, "outcome": "current", "text": "current roots/full 1"}
     assert as_json(device, 0) == current
@@ -115,6 +119,17 @@ def test_programs_are_told_every_outcome(device, publisher):
     (publisher.repo / "metadata" / "timestamp.json").rename(publisher.repo / "gone")
     failed = as_json(device, 1)
     assert failed["outcome"] == "failed" and "timestamp.json" in failed["text"]
+
+
+@pytest.mark.parametrize("command, code", [("true", 0), ("exit 3", 1)])
+def test_programs_are_told_of_warnings_too(device, tmp_path, command, code):
+    file = tmp_path / "roots.pem"
+    for key, value in ("export", file), ("on-swap", command):
+        agent.ok("--state", device.state, "config", "set", key, value)
+    file.mkdir()
+    found = as_json(device, code)
+    assert f"the export is not up to date: {file} is not a regular file" in found["warnings"][0]
+    assert ("exit status 3" in found["text"]) == (code == 1)
 
 
 def test_programs_are_told_of_a_device_that_is_none(tmp_path):

@@ -166,6 +166,18 @@ static void test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost(void **s
     assert_int_equal(fake_store_count_events(&w->d->fake.store, "regained"), 0);
 }
 
+static void test_it_is_said_too_when_the_check_fails(void **state)
+{
+    struct world *w = *state;
+    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    CHECK_OK(device_update(w->d));
+    w->d->fake.now_s = REMOVE_AFTER_S + 1;
+    fake_mirror_answer(&w->d->fake.transport.mirrors[0], "*", 0, NULL);
+    CHECK_REFUSED(device_update(w->d), HF_E_NETWORK, &w->d->why, "connection refused");
+    assert_non_null(strstr(w->d->result.lost, "which the publisher removed by its date"));
+}
+
 static void test_a_lost_endpoint_is_looked_at_each_day_until_it_is_back(void **state)
 {
     struct world *w = *state;
@@ -500,6 +512,7 @@ int main(void)
         T(test_anchor_goes_when_its_time_comes),
         T(test_last_anchor_of_an_endpoint_goes_too),
         T(test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost),
+        T(test_it_is_said_too_when_the_check_fails),
         T(test_a_lost_endpoint_is_looked_at_each_day_until_it_is_back),
         T(test_an_endpoint_below_a_root_that_is_not_for_servers_is_lost),
         T(test_damaged_loss_is_none),

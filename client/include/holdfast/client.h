@@ -75,10 +75,10 @@ struct hf_update_result {
                            * HF_E_POSTPONED, for endpoints; 0: none */
     bool is_recovered;    /* the servers' chains were not validated in this check (recovery) */
     /* A warning: which endpoints this device does not validate any more since this check, and
-     * through which root it did; empty for none. */
+     * through which root it did; empty for none. Also after a check that failed. */
     char lost[HF_WHY_MAX];
     /* A warning: which endpoints showed a chain that this device refuses, and did not before this
-     * check, and why; empty for none. */
+     * check, and why; empty for none. Also after a check that failed. */
     char refused[HF_WHY_MAX];
     /* A warning: why the export is not up to date, although the on-swap command succeeded; empty
      * for none. */

@@ -29,12 +29,11 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
         hf_posix_report(posix, HF_REPORT_TIMEOUT_MS);
     hf_posix_maintain_identity(posix);
     hf_http_transport_idle(posix->transport);
+    memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
+    *out = result;
     /* The update's own error comes first; that of the subscribers is in the journal. */
     if (err == HF_OK && notified != HF_OK)
         return hf_fail(why, notified, "%s", unnotified.text);
-    memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
-    if (err == HF_OK || err == HF_E_POSTPONED)
-        *out = result;
     return err;
 }
 
