@@ -55,6 +55,19 @@ enum hf_err hf_agent_read_file(const char *option, const char *file, size_t max_
     return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s: %s is empty", option, file);
 }
 
+enum hf_err hf_agent_read_pem(const char *option, const char *file, struct hf_buf *out,
+                              struct hf_why *why)
+{
+    HF_TRY(hf_agent_read_file(option, file, HF_BUNDLE_BYTES_MAX, out, why));
+    if (out->len == 0 || memchr(out->data, '\0', out->len) == NULL)
+        return HF_OK;
+    return hf_fail(
+        why, HF_E_FORMAT,
+        "%s: %s is binary (expected PEM). Convert it. DER: `openssl x509 -inform DER -in "
+        "FILE -out FILE.pem`; text in UTF-16: `iconv -f UTF-16 -t UTF-8 FILE > FILE.pem`",
+        option, file);
+}
+
 enum hf_err hf_agent_make_absolute(const char *option, char **path, struct hf_why *why)
 {
     char *absolute = NULL;

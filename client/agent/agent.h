@@ -85,6 +85,10 @@ HF_MUST_USE enum hf_err hf_agent_open(const struct hf_cli_call *call, struct hf_
 HF_MUST_USE enum hf_err hf_agent_read_file(const char *option, const char *file, size_t max_bytes,
                                            struct hf_buf *out, struct hf_why *why);
 
+/** The same for PEM of certificates, as text without a NUL. */
+HF_MUST_USE enum hf_err hf_agent_read_pem(const char *option, const char *file, struct hf_buf *out,
+                                          struct hf_why *why);
+
 /** Replace `*path`, the value of `option`, by the same path from the root of the file system. NULL
  *  stays NULL. */
 HF_MUST_USE enum hf_err hf_agent_make_absolute(const char *option, char **path, struct hf_why *why);

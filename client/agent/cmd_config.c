@@ -182,11 +182,7 @@ static enum hf_err set_part(struct change *change, const struct part *part,
         *m.text = change->paths[0];
         break;
     case KIND_PEM:
-        HF_TRY(hf_file_read(values[0], HF_BUNDLE_BYTES_MAX, &change->pem, why));
-        if (change->pem.len == 0)
-            return hf_fail(why, HF_E_FORMAT, "%s is empty", values[0]);
-        if (memchr(change->pem.data, '\0', change->pem.len) != NULL)
-            return hf_fail(why, HF_E_FORMAT, "%s is binary, expected PEM", values[0]);
+        HF_TRY(hf_agent_read_pem("PEM", values[0], &change->pem, why));
         *m.text = (const char *)change->pem.data;
         break;
     case KIND_TEXT:

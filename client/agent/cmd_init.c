@@ -58,9 +58,7 @@ static enum hf_err init(struct hf_cli_call *call, struct hf_why *why)
     if (err == HF_OK)
         err = hf_agent_read_file("--bundle", o->bundle, HF_BUNDLE_BYTES_MAX, &bundle, why);
     if (err == HF_OK)
-        err = hf_agent_read_file("--server-ca", o->server_ca, HF_BUNDLE_BYTES_MAX, &server_ca, why);
-    if (err == HF_OK && server_ca.len > 0 && memchr(server_ca.data, '\0', server_ca.len) != NULL)
-        err = hf_fail(why, HF_E_FORMAT, "--server-ca: %s is not PEM but binary", o->server_ca);
+        err = hf_agent_read_pem("--server-ca", o->server_ca, &server_ca, why);
     if (err == HF_OK) {
         struct hf_posix_config config = {
             .client = {.urls = hf_cli_list(o->urls),

@@ -191,27 +191,55 @@ enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out, struct 
     return parse(der, true, out, why);
 }
 
+/* RSASSA-PSS may have parameters that are not accepted in chains, such as a long salt. False in
+ * `*is_supported`: Mbed TLS cannot verify two digests in one signature. */
+static bool has_good_pss(mbedtls_x509_crt *crt, bool *is_supported)
+{
+    uint8_t hash[MBEDTLS_MD_MAX_SIZE];
+    const mbedtls_pk_rsassa_pss_options *pss = crt->MBEDTLS_PRIVATE(sig_opts);
+    const mbedtls_x509_buf *sig = &crt->MBEDTLS_PRIVATE(sig);
+    const mbedtls_md_type_t digest = crt->MBEDTLS_PRIVATE(sig_md);
+    const mbedtls_md_info_t *md = mbedtls_md_info_from_type(digest);
+
+    if (crt->MBEDTLS_PRIVATE(sig_pk) != MBEDTLS_PK_RSASSA_PSS)
+        return false;
+    *is_supported = pss->mgf1_hash_id == digest;
+    return mbedtls_md(md, crt->tbs.p, crt->tbs.len, hash) == 0 &&
+           mbedtls_pk_verify_ext(MBEDTLS_PK_RSASSA_PSS, pss, &crt->pk, digest, hash,
+                                 mbedtls_md_get_size(md), sig->p, sig->len) == 0;
+}
+
 enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why)
 {
     struct hf_certificate cert;
+    char subject[HF_DN_TEXT_MAX];
+    bool is_supported = true;
     mbedtls_x509_crt crt;
     mbedtls_x509_crt_init(&crt);
 
     enum hf_err err = parse_der(der, false, &cert, &crt, why);
-    mbedtls_x509_crt_free(&crt);
     if (err != HF_OK)
-        return err;
+        goto out;
     enum hf_signature signature = hf_signature_verify(&cert, &cert);
-    if (signature == HF_SIGNATURE_GOOD || signature == HF_SIGNATURE_WEAK)
-        return HF_OK;
-    if (signature == HF_SIGNATURE_NO_MEMORY)
-        return hf_fail(why, HF_E_MEMORY, "out of memory while verifying a certificate");
-    char subject[HF_DN_TEXT_MAX];
+    if (signature == HF_SIGNATURE_GOOD || signature == HF_SIGNATURE_WEAK ||
+        (signature == HF_SIGNATURE_BAD && has_good_pss(&crt, &is_supported)))
+        goto out;
     hf_x509_form_name(cert.form.subject, subject);
-    return hf_fail(why, HF_E_POLICY,
-                   "the self-signature of \"%s\" does not verify: the certificate is damaged or "
-                   "forged; take it from its source again and compare the fingerprint",
-                   subject);
+    if (signature == HF_SIGNATURE_NO_MEMORY)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory while verifying a certificate");
+    else if (!is_supported)
+        err = hf_fail(why, HF_E_POLICY,
+                      "\"%s\" is a certificate that is not supported here: Holdfast cannot use its "
+                      "RSASSA-PSS with two digests",
+                      subject);
+    else
+        err = hf_fail(why, HF_E_POLICY,
+                      "the self-signature of \"%s\" does not verify: the certificate is damaged or "
+                      "forged; take it from its source again and compare the fingerprint",
+                      subject);
+out:
+    mbedtls_x509_crt_free(&crt);
+    return err;
 }
 
 void hf_cert_key_text(const struct hf_cert *cert, char out[16])

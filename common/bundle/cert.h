@@ -69,7 +69,8 @@ struct hf_unsupported_cert {
 /** False for what is no well-formed certificate. */
 HF_MUST_USE bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cert *out);
 
-/** Does the certificate's own key verify its signature? HF_E_POLICY if not: damaged or forged. */
+/** Does the certificate's own key verify its signature? HF_E_POLICY if not: damaged or forged, or
+ *  RSASSA-PSS of a kind that is not supported. */
 HF_MUST_USE enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why);
 
 /** "RSA 2048", "P-256"; `out` holds 16 characters. */

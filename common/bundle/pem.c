@@ -4,6 +4,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/plaintext.h"
+#include "common/bundle/der.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -12,8 +13,6 @@
 #define END_LINE "-----END CERTIFICATE-----"
 #define LINE_BYTES 48 /* of DER: 64 characters of base64 (RFC 7468 section 2) */
 #define LINE_CHARS 64
-
-#define SEQUENCE 0x30 /* the tag, in DER */
 
 struct walker {
     struct hf_bytes text;
@@ -28,7 +27,8 @@ static bool is_blank(uint8_t c)
     return c == '\r' || c == ' ' || c == '\t' || c == '\v' || c == '\f';
 }
 
-/* The next line without its end and without blanks around it; false at the end of the text. */
+/* The next line without its end and without blanks around it; false at the end of the text. Files
+ * that were joined may have a byte order mark before any line. */
 static bool next_line(struct walker *w, struct hf_bytes *line)
 {
     if (w->pos == w->text.len)
@@ -38,6 +38,9 @@ static bool next_line(struct walker *w, struct hf_bytes *line)
     size_t len = newline == NULL ? w->text.len - w->pos : (size_t)(newline - start);
     w->pos += len + (newline == NULL ? 0 : 1);
     w->line_no++;
+    const size_t mark_len = hf_plain_mark_len((struct hf_bytes){start, len});
+    start += mark_len;
+    len -= mark_len;
     while (len > 0 && is_blank(start[len - 1]))
         len--;
     for (; len > 0 && is_blank(*start); start++)
@@ -61,31 +64,66 @@ static bool line_contains(struct hf_bytes line, const char *text)
     return false;
 }
 
+/* The first byte that is not ASCII; `line.len`: there is none. */
+static size_t find_foreign(struct hf_bytes line)
+{
+    size_t at = 0;
+    while (at < line.len && line.data[at] < 0x80)
+        at++;
+    return at;
+}
+
 /* Generous on purpose: a boundary with a damaged byte must not pass as a comment, or its
- * certificate would be missing without a word. What begins with '#' is one, whatever it says. */
+ * certificate would be missing without a word. Word processors make its dashes longer. What begins
+ * with '#' is a comment, whatever it says. */
 static bool looks_like_boundary(struct hf_bytes line)
 {
     if (line.len > 0 && line.data[0] == '#')
         return false;
     bool starts_with_dashes = line.len >= 5 && memcmp(line.data, "-----", 5) == 0;
-    return starts_with_dashes || line_contains(line, "--BEGIN ") || line_contains(line, "--END ");
+    return starts_with_dashes || line_contains(line, "--BEGIN ") || line_contains(line, "--END ") ||
+           (find_foreign(line) < line.len &&
+            (line_contains(line, "BEGIN CERTIFICATE") || line_contains(line, "END CERTIFICATE")));
 }
 
 static enum hf_err refuse_boundary(const struct walker *w, struct hf_bytes line, struct hf_why *why)
 {
+    static const char old_label[] = "openssl x509 -in FILE -out FILE.pem";
+    static const char pkcs7[] = "openssl pkcs7 -in FILE -print_certs -out FILE.pem";
+    static const struct {
+        const char *label, *kind, *command;
+    } convertible[] = {
+        {"BEGIN PKCS7", "PKCS#7", pkcs7},
+        {"BEGIN PKCS #7", "PKCS#7", pkcs7},
+        {"BEGIN TRUSTED CERTIFICATE", "a certificate with OpenSSL's trust settings", old_label},
+        {"BEGIN X509 CERTIFICATE", "a certificate with an old label", old_label},
+    };
     int shown = line.len < 80 ? (int)line.len : 80;
+    size_t foreign = find_foreign(line);
+    uint32_t c = 0;
 
-    if (line_contains(line, "BEGIN PKCS7") || line_contains(line, "BEGIN PKCS #7"))
-        return hf_fail(
-            why, HF_E_FORMAT,
-            "line %zu: it is PKCS#7 (found \"%.*s\"); convert it: `openssl pkcs7 -in FILE "
-            "-print_certs -out FILE.pem`",
-            w->line_no, shown, (const char *)line.data);
-    if (line_contains(line, "BEGIN TRUSTED CERTIFICATE"))
+    for (size_t i = 0; i < sizeof convertible / sizeof convertible[0]; i++)
+        if (line_contains(line, convertible[i].label))
+            return hf_fail(why, HF_E_FORMAT,
+                           "line %zu: it is %s (found \"%.*s\"); convert it: `%s`", w->line_no,
+                           convertible[i].kind, shown, (const char *)line.data,
+                           convertible[i].command);
+    if (foreign < line.len) {
+        struct hf_bytes rest = {line.data + foreign, line.len - foreign};
+        bool is_utf8 = hf_utf8_char(rest, &c) > 0;
         return hf_fail(why, HF_E_FORMAT,
-                       "line %zu: it is a certificate with OpenSSL's trust settings (found "
-                       "\"%.*s\"); convert it: `openssl x509 -in FILE -out FILE.pem`",
-                       w->line_no, shown, (const char *)line.data);
+                       "line %zu: expected \"%s\" in plain ASCII, found the %s %s%02X in \"%.*s\"; "
+                       "an editor or a web page put it there: type the line again",
+                       w->line_no, BEGIN_LINE, is_utf8 ? "character" : "byte",
+                       is_utf8 ? "U+" : "0x", is_utf8 ? c : rest.data[0], shown,
+                       (const char *)line.data);
+    }
+    if (line.len > strlen(BEGIN_LINE) + LINE_CHARS &&
+        memcmp(line.data, BEGIN_LINE, strlen(BEGIN_LINE)) == 0)
+        return hf_fail(why, HF_E_FORMAT,
+                       "line %zu: expected the end of the line behind \"%s\", found more of it; "
+                       "the line breaks of the file are lost, take it from its source again",
+                       w->line_no, BEGIN_LINE);
     return hf_fail(why, HF_E_FORMAT,
                    "line %zu: expected \"%s\" or a comment, found \"%.*s\"; a bundle holds whole "
                    "CERTIFICATE blocks and nothing else (no private keys)",
@@ -155,21 +193,57 @@ static bool starts_with(struct hf_bytes content, const char *bytes, size_t len)
 
 static const char der_kind[] = "DER; convert it: `openssl x509 -inform DER -in FILE -out FILE.pem`";
 
-/* The kind of a file without PEM, and the command that converts it. NULL: unknown. */
+/* Of what begins with a SEQUENCE. What is not known to be something else may be a certificate. */
+static const char *find_der_kind(struct hf_bytes content)
+{
+    static const char crl[] = "a list of revoked certificates; take the certificate of its CA";
+    struct hf_der outer, inner, number, second, value;
+    if (!hf_der_take_tag(&content, HF_DER_SEQUENCE, &outer))
+        return der_kind;
+    struct hf_bytes in = outer.contents;
+    if (hf_der_take_tag(&in, HF_DER_INTEGER, &number))
+        return "a private key; a bundle holds certificates only, and their keys stay secret";
+    if (!hf_der_take_tag(&in, HF_DER_SEQUENCE, &inner))
+        return der_kind;
+    in = inner.contents;
+    if (hf_der_take_tag(&in, HF_DER_OID, &value))
+        return "a public key; take the certificate of it";
+    if (hf_der_take_tag(&in, HF_DER_SEQUENCE, &value)) /* of version 1, which is left out */
+        return crl;
+    if (!hf_der_take_tag(&in, HF_DER_INTEGER, &number) ||
+        !hf_der_take_tag(&in, HF_DER_SEQUENCE, &second))
+        return der_kind;
+    /* Behind the version: a name (RFC 2986, 4.1), where a certificate has an algorithm. */
+    if (second.contents.len == 0 || second.contents.data[0] == HF_DER_SET)
+        return "a certificate request; take the certificate that its CA issued";
+    /* Behind the issuer: a moment (RFC 5280, 5.1), where a certificate has two in a SEQUENCE. */
+    if (hf_der_take_tag(&in, HF_DER_SEQUENCE, &value) &&
+        (hf_der_take_tag(&in, HF_DER_UTC_TIME, &value) ||
+         hf_der_take_tag(&in, HF_DER_GENERALIZED_TIME, &value)))
+        return crl;
+    return der_kind;
+}
+
+/* The kind of a file without PEM, and what to do with it. NULL: unknown. */
 static const char *find_kind(struct hf_bytes content)
 {
     const uint8_t *c = content.data;
     /* An ASCII character and a zero, in either order: UTF-16 without its mark. */
     bool is_utf16 = content.len >= 4 && (c[0] == 0) != (c[1] == 0) && (c[0] == 0) == (c[2] == 0) &&
                     (c[1] == 0) == (c[3] == 0);
+    if (STARTS_WITH(content, "\xFF\xFE\0\0") || STARTS_WITH(content, "\0\0\xFE\xFF"))
+        return "text in UTF-32; convert it: `iconv -f UTF-32 -t UTF-8 FILE > FILE.pem`";
     if (is_utf16 || STARTS_WITH(content, "\xFF\xFE") || STARTS_WITH(content, "\xFE\xFF"))
         return "text in UTF-16; convert it: `iconv -f UTF-16 -t UTF-8 FILE > FILE.pem`";
     if (STARTS_WITH(content, "\xFE\xED\xFE\xED") || STARTS_WITH(content, "\xCE\xCE\xCE\xCE"))
         return "a Java keystore (JKS); convert it: `keytool -exportcert -rfc -keystore FILE -alias "
                "NAME -file FILE.pem`";
-    if (content.len < 2 || c[0] != SEQUENCE)
-        return content.len > 0 && c[0] == SEQUENCE ? der_kind : NULL;
-    size_t header = c[1] < 0x80 ? 2 : 2u + (c[1] & 0x7Fu);
+    if (STARTS_WITH(content, "MII")) /* base64 of a SEQUENCE of more than 255 bytes */
+        return "base64 without boundaries; convert it: `base64 -di FILE | openssl x509 -inform DER "
+               "-out FILE.pem`";
+    if (content.len == 0 || c[0] != HF_DER_SEQUENCE)
+        return NULL;
+    size_t header = content.len < 2 || c[1] < 0x80 ? 2 : 2u + (c[1] & 0x7Fu);
     struct hf_bytes inner = {0};
     if (header <= content.len)
         inner = (struct hf_bytes){c + header, content.len - header};
@@ -180,12 +254,12 @@ static const char *find_kind(struct hf_bytes content)
     /* PFX begins with version 3 (RFC 7292, 4). */
     if (STARTS_WITH(inner, "\x02\x01\x03"))
         return "PKCS#12; convert it: `openssl pkcs12 -in FILE -nokeys -out FILE.pem`";
-    return der_kind;
+    return find_der_kind(content);
 }
 
 enum hf_err hf_pem_walk(struct hf_bytes text, hf_pem_block_fn fn, void *ctx, struct hf_why *why)
 {
-    struct walker w = {.text = text, .pos = hf_plain_mark_len(text)};
+    struct walker w = {.text = text};
     struct hf_bytes line;
     enum hf_err err = HF_OK;
     if (text.len > HF_BUNDLE_BYTES_MAX)

@@ -177,7 +177,10 @@ enum hf_err hf_json_parse_any(struct hf_bytes text, const char *what, size_t hea
         if (at.text[0] == '\0' || json_error_code(&at) == json_error_out_of_memory)
             return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s", what);
         return hf_fail(why, HF_E_FORMAT, "%s is not valid JSON: %s (line %d, column %d)", what,
-                       syntax_fault(&at), at.line, at.column);
+                       hf_plain_mark_len(text) > 0 ? "it begins with a byte order mark; save it as "
+                                                     "UTF-8 without one"
+                                                   : syntax_fault(&at),
+                       at.line, at.column);
     }
     if (!numbers_are_whole(value)) {
         json_decref(value);

@@ -166,6 +166,13 @@ def test_pkcs8_with_a_public_key_is_read(folder, tmp_path, content, public):
     assert json.loads((folder / "a.key.json").read_text())["public"] == public
 
 
+@pytest.mark.parametrize("before", ["\ufeff", "Bag Attributes\r\n    localKeyID: 01\r\n"])
+def test_what_stands_before_the_key_is_skipped(folder, tmp_path, before):
+    source = private(tmp_path / "source", before + pem(PKCS8_HEAD + SEED))
+    ctl.ok("key", "import", "--from", source, "--key", folder / "a.key.json",
+           "--insecure-no-passphrase")
+
+
 def test_the_public_key_must_be_that_of_the_private_key(folder, tmp_path):
     source = private(tmp_path / "source", version_2(SEED, RFC_PUBLIC))
     assert "the public key in it is not that of its private key" in ctl.refused(

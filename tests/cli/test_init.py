@@ -183,6 +183,17 @@ def test_a_server_ca_that_is_none_is_refused(device):
         assert "CA" in device.refuses_init("--server-ca", file).upper()
 
 
+def test_a_server_ca_that_is_not_pem_is_told_what_converts_it(device):
+    file = device.folder / "ca.der"
+    root = net_pki.Authority("A").cert
+    for content in (root.public_bytes(serialization.Encoding.DER),
+                    root.public_bytes(serialization.Encoding.PEM).decode().encode("utf-16")):
+        file.write_bytes(content)
+        said = device.refuses_init("--server-ca", file)
+        assert said.startswith(f"--server-ca: {file} is binary (expected PEM)")
+        assert "`openssl x509 -inform DER" in said and "`iconv -f UTF-16" in said
+
+
 def test_a_server_certificate_is_no_server_ca(device):
     leaf = net_pki.Authority("A").leaf("x.example")[0]
     file = device.folder / "ca.pem"

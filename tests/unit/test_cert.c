@@ -6,6 +6,7 @@
 #include "common/bundle/cert.h"
 #include "common/bundle/pem.h"
 #include "tests/support/debian_roots.h"
+#include "tests/support/openssl_pki.h"
 #include "tests/support/test_pki.h"
 
 #include <stdio.h>
@@ -229,6 +230,39 @@ static void not_supported_is_not_damaged(void **state)
     pki_key_free(&key);
 }
 
+/* OpenSSL before 3.1 took the longest salt, 222 bytes here. */
+static void a_self_signature_with_unusual_parameters_is_not_damaged(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = ossl_key("RSA:2048");
+    const struct {
+        struct ossl_signing by;
+        const char *part; /* NULL: it is good */
+    } cases[] = {
+        {{key, "SHA256", 222, NULL}, NULL},
+        {{key, "SHA512", 32, NULL}, NULL},
+        {{key, "SHA256", 32, "SHA1"}, "is a certificate that is not supported here"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hf_buf der = {0};
+        struct hf_why why = {0};
+        X509 *cert = ossl_cert(
+            &(struct ossl_cert){.subject = "Root", .key = key, .by = cases[i].by, .is_ca = true});
+        ossl_cert_der(cert, &der);
+        if (cases[i].part == NULL)
+            CHECK_OK(hf_cert_verify_self_signature(hf_buf_bytes(&der), &why));
+        else
+            CHECK_REFUSED(hf_cert_verify_self_signature(hf_buf_bytes(&der), &why), HF_E_POLICY,
+                          &why, cases[i].part);
+        der.data[der.len - 1] ^= 1;
+        CHECK_REFUSED(hf_cert_verify_self_signature(hf_buf_bytes(&der), &why), HF_E_POLICY, &why,
+                      cases[i].part == NULL ? "is damaged or forged" : cases[i].part);
+        hf_buf_free(&der);
+        X509_free(cert);
+    }
+    EVP_PKEY_free(key);
+}
+
 static void trailing_and_missing_bytes_are_refused(void **state)
 {
     (void)state;
@@ -288,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_leaf_is_no_ca),
         cmocka_unit_test(any_damaged_byte_is_noticed),
         cmocka_unit_test(not_supported_is_not_damaged),
+        cmocka_unit_test(a_self_signature_with_unusual_parameters_is_not_damaged),
         cmocka_unit_test(trailing_and_missing_bytes_are_refused),
         cmocka_unit_test(long_and_odd_names_stay_printable),
     };

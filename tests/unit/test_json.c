@@ -37,6 +37,7 @@ static void only_one_whole_object_is_read(void **state)
     CHECK_PARSE_REFUSED("{\"a\":_}", HF_E_FORMAT, "not valid JSON");
     CHECK_PARSE_REFUSED("{\"a\":+.5}", HF_E_FORMAT, "not valid JSON");
     CHECK_PARSE_REFUSED("{\"a\":1,}", HF_E_FORMAT, "not valid JSON");
+    CHECK_PARSE_REFUSED("\xEF\xBB\xBF{\"a\":1}", HF_E_FORMAT, "byte order mark; save it as UTF-8");
 }
 
 static void what_two_readers_would_read_differently_is_refused(void **state)

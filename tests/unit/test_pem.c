@@ -69,6 +69,7 @@ static void a_byte_order_mark_and_blanks_around_lines_are_read(void **state)
     (void)state;
     static const char *const texts[] = {
         "\xEF\xBB\xBF" ABC DEFG,
+        "\xEF\xBB\xBF" ABC "\xEF\xBB\xBF" DEFG, /* two files, joined */
         " -----BEGIN CERTIFICATE----- \n  YWJj \t\n\t" END DEFG "\n",
         BEGIN "YW Jj\n" END BEGIN "  ZGVm  \n\n  Zw==\n" END,
         "-----BEGIN CERTIFICATE-----\r\nYWJj\r\n-----END CERTIFICATE-----\r\n" DEFG,
@@ -107,6 +108,20 @@ static void other_kinds_of_files_are_named_with_the_command_that_converts_them(v
         {FILE_OF("-----BEGIN PKCS7-----\nYWJj\n"), "PKCS#7 (found \"-----BEGIN PKCS7-----\")"},
         {FILE_OF("-----BEGIN PKCS #7 SIGNED DATA-----\nYWJj\n"), "it is PKCS#7"},
         {FILE_OF("-----BEGIN TRUSTED CERTIFICATE-----\nYWJj\n"), "`openssl x509 -in FILE"},
+        {FILE_OF("-----BEGIN X509 CERTIFICATE-----\nYWJj\n"), "`openssl x509 -in FILE"},
+        {FILE_OF("\xFF\xFE\0\0-\0\0\0"), "UTF-32; convert it: `iconv"},
+        {FILE_OF("\0\0\xFE\xFF\0\0\0-"), "UTF-32; convert it: `iconv"},
+        {FILE_OF("MIIBszCCAVmgAwIBAgIU\n"), "base64 without boundaries; convert it: `base64 -di"},
+        {FILE_OF("\x30\x03\x02\x01\x00"), "found a private key"},
+        {FILE_OF("\x30\x06\x30\x04\x06\x02\x2A\x03"), "found a public key"},
+        {FILE_OF("\x30\x09\x30\x07\x02\x01\x00\x30\x02\x31\x00"), "found a certificate request"},
+        {FILE_OF("\x30\x07\x30\x05\x02\x01\x00\x30\x00"), "found a certificate request"},
+        {FILE_OF("\x30\x0D\x30\x0B\x02\x01\x01\x30\x02\x06\x00\x30\x00\x17\x00"),
+         "found a list of revoked certificates"},
+        {FILE_OF("\x30\x06\x30\x04\x30\x02\x06\x00"), "found a list of revoked certificates"},
+        /* Version 1, which has no [0] before its number, is a certificate. */
+        {FILE_OF("\x30\x0D\x30\x0B\x02\x01\x01\x30\x02\x06\x00\x30\x00\x30\x00"),
+         "found DER; convert it: `openssl x509 -inform DER"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct seen seen = {0};
@@ -163,6 +178,32 @@ static void a_block_of_another_kind_is_refused_with_its_line(void **state)
                   "\"-----BEGIN PRIVATE KEY-----\"");
     CHECK_REFUSED(walk("-----BEGIN TRUSTED CERTIFICATE-----\n", &seen, &why), HF_E_FORMAT, &why,
                   "line 1");
+}
+
+/* The line looks right where it is shown, so the sentence says what is not. */
+static void what_is_wrong_with_a_boundary_is_told(void **state)
+{
+    (void)state;
+#define CHARS_64 "MIIBszCCAVmgAwIBAgIUPOkEcV4i+wxwd8gbgTDg5NEuEoIwCgYIKoZIzj0EAwIw"
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"-----BEGIN CERTIFICATE-----\xC2\xA0\nYWJj\n", "in plain ASCII, found the character U+A0"},
+        {"\xE2\x80\x94\xE2\x80\x94"
+         "BEGIN CERTIFICATE-\nYWJj\n",
+         "found the character U+2014"},
+        {"-----BEGIN CERTIFICATE-----\xA0\nYWJj\n", "found the byte 0xA0"},
+        {"-----BEGIN CERTIFICATE-----\r" CHARS_64 "\r", "the line breaks of the file are lost"},
+        {"-----BEGIN CERTIFICATE-----\\n" CHARS_64 "\\n", "the line breaks of the file are lost"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct seen seen;
+        struct hf_why why = {0};
+        char text[256];
+        (void)snprintf(text, sizeof text, "%s%s", ABC, cases[i].text);
+        CHECK_REFUSED(walk(text, &seen, &why), HF_E_FORMAT, &why, cases[i].part);
+        assert_string_equal(seen.text, "[abc]");
+    }
 }
 
 /* A boundary that is not recognised would make its certificate vanish without a word. */
@@ -307,6 +348,7 @@ int main(void)
         cmocka_unit_test(der_is_one_block),
         cmocka_unit_test(a_file_without_blocks_is_not_found),
         cmocka_unit_test(a_block_of_another_kind_is_refused_with_its_line),
+        cmocka_unit_test(what_is_wrong_with_a_boundary_is_told),
         cmocka_unit_test(a_damaged_boundary_is_no_comment),
         cmocka_unit_test(a_block_without_its_end_is_refused),
         cmocka_unit_test(base64_is_strict_and_the_damaged_line_is_named),

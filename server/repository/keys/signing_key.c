@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define FILE_BYTES_MAX 4096
+#define PEM_ANY "-----BEGIN "
 #define PEM_BEGIN "-----BEGIN PRIVATE KEY-----"
 #define PEM_END "-----END PRIVATE KEY-----"
 #define PEM_ENCRYPTED "-----BEGIN ENCRYPTED PRIVATE KEY-----"
@@ -197,6 +198,12 @@ enum hf_err hf_key_import(const char *path, struct hf_signing_key *out, struct h
     enum hf_err err = read_file(path, text, &len, why);
     if (err != HF_OK)
         goto out;
+    /* openssl pkcs12 writes attributes before the key, and some editors a byte order mark. */
+    const char *begin = memmem(text, len, PEM_ANY, strlen(PEM_ANY));
+    if (begin != NULL) {
+        len -= (size_t)(begin - text);
+        memmove(text, begin, len);
+    }
     bool is_encrypted = len > strlen(PEM_ENCRYPTED) &&
                         memcmp(text, PEM_ENCRYPTED, strlen(PEM_ENCRYPTED)) == 0;
     bool is_pem = len > 0 && text[0] == '-';
