@@ -56,9 +56,9 @@ static enum hf_err check_target(struct check *c, const struct hf_target *target)
         err = find(c, (const char *)name.data, &file);
     hf_buf_free(&name);
     HF_TRY(err);
-    /* The hash was computed when the file was read; files are shared by many editions. */
+    /* This hash was computed when the file was read; files are shared by many editions. */
     const struct hf_file_info *info = &target->info;
-    if (info->has_sha256 && info->length == (int64_t)file->body.bytes.len &&
+    if (info->has_sha256 && !info->has_sha512 && info->length == (int64_t)file->body.bytes.len &&
         memcmp(info->sha256, file->sha256, HF_SHA256_LEN) == 0)
         return HF_OK;
     return hf_file_info_verify(info, file->body.bytes, file->name + 1, c->why);

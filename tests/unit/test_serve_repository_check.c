@@ -148,6 +148,35 @@ static void a_target_with_other_bytes_is_refused(void **state)
     }
 }
 
+static void add_second_hash(void *ctx, const char *role, json_t *signed_part)
+{
+    json_t *target, *targets = json_object_get(signed_part, "targets");
+    const char *path;
+    if (strcmp(role, "targets") != 0)
+        return;
+    json_object_foreach(targets, path, target)
+        assert_int_equal(json_object_set_new(json_object_get(target, "hashes"), "sha512",
+                                             json_string(ctx)),
+                         0);
+}
+
+/* A device compares both hashes (TUF 5.7.2). */
+static void a_target_with_a_second_hash_that_is_wrong_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t digest[HF_SHA512_LEN];
+    char hex[HF_SHA512_HEX_LEN];
+    hf_sha512(hf_bytes_of_text("one"), digest);
+    hf_hex_encode(digest, sizeof digest, hex);
+    f->repo.before_signing = add_second_hash;
+    f->repo.hook_ctx = hex;
+    tuf_repo_publish_next(&f->repo);
+    (void)assert_whole(f);
+    hex[0] = hex[0] == '0' ? '1' : '0';
+    tuf_repo_publish_next(&f->repo);
+    assert_refused(f, HF_E_HASH, "targets/iot/full/");
+}
+
 static void an_unsigned_change_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -307,6 +336,7 @@ int main(void)
         TEST(the_role_that_expires_first_is_named),
         TEST(each_missing_file_is_named),
         TEST(a_target_with_other_bytes_is_refused),
+        TEST(a_target_with_a_second_hash_that_is_wrong_is_refused),
         TEST(an_unsigned_change_is_refused),
         TEST(files_of_two_publications_do_not_make_one),
         TEST(an_expired_repository_is_whole),
