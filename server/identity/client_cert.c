@@ -152,27 +152,24 @@ static bool name_text(const X509_NAME *name, char out[HF_DN_TEXT_MAX])
 }
 
 /* The CN that counts is the last one, as RFC 2253 shows it first. */
-static bool common_name(const X509_NAME *name, char out[HF_DN_TEXT_MAX])
+static void common_name(const X509_NAME *name, char out[HF_DN_TEXT_MAX])
 {
     int at = -1, last = -1;
     while ((at = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0)
         last = at;
     out[0] = '\0';
     if (last < 0)
-        return true;
+        return;
     const ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last));
     unsigned char *utf8 = NULL;
     int len = ASN1_STRING_to_UTF8(&utf8, value);
-    if (len < 0)
-        return false;
-    /* A CN with a NUL in it is not the text before the NUL. */
-    if (len < HF_DN_TEXT_MAX && memchr(utf8, '\0', (size_t)len) == NULL) {
+    /* A bit string is no text, and a CN with a NUL in it is not the text before the NUL. */
+    if (len >= 0 && len < HF_DN_TEXT_MAX && memchr(utf8, '\0', (size_t)len) == NULL) {
         memcpy(out, utf8, (size_t)len);
         out[len] = '\0';
         hf_text_sanitize(out);
     }
     OPENSSL_free(utf8);
-    return true;
 }
 
 static void serial_text(const X509 *x509, char out[HF_SERIAL_TEXT_MAX])
@@ -200,10 +197,10 @@ enum hf_err hf_client_cert_describe_text(const X509 *x509, struct hf_client_cert
 {
     struct hf_client_cert_text text = {0};
     serial_text(x509, text.serial);
+    common_name(X509_get_subject_name(x509), text.common_name);
     bool is_made = hash_spki(x509, text.spki_sha256) &&
                    name_text(X509_get_subject_name(x509), text.subject) &&
-                   name_text(X509_get_issuer_name(x509), text.issuer) &&
-                   common_name(X509_get_subject_name(x509), text.common_name);
+                   name_text(X509_get_issuer_name(x509), text.issuer);
     ERR_clear_error();
     if (!is_made)
         return hf_fail(why, HF_E_MEMORY, "no memory for the names of a certificate");

@@ -24,7 +24,7 @@ struct hf_client_cert_text {
     uint8_t spki_sha256[HF_SHA256_LEN];
     char subject[HF_DN_TEXT_MAX]; /* RFC 2253, printable; a longer one is cut */
     char issuer[HF_DN_TEXT_MAX];
-    char common_name[HF_DN_TEXT_MAX]; /* the last CN of the subject; "" without one */
+    char common_name[HF_DN_TEXT_MAX]; /* the last CN of the subject; "" without one that is text */
     char serial[HF_SERIAL_TEXT_MAX];  /* hexadecimal, lower case; a longer one is cut */
 };
 

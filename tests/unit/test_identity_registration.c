@@ -288,6 +288,23 @@ static void names_are_text_that_can_be_shown(void **state)
     assert_string_equal(text.issuer, "CN=CA");
 }
 
+/* RFC 5280 lets a name hold values of any type; what is no text must not look like a fault here. */
+static void a_common_name_that_is_no_text_is_none(void **state)
+{
+    struct pki *p = *state;
+    struct hf_client_cert_text text = {0};
+    struct hf_why why = {0};
+    X509 *x509 = X509_dup(p->device);
+    X509_NAME *subject = X509_get_subject_name(x509);
+    assert_int_equal(X509_NAME_add_entry_by_NID(subject, NID_commonName, V_ASN1_BIT_STRING,
+                                                (const unsigned char *)"bits", 4, -1, 0),
+                     1);
+    CHECK_OK(hf_client_cert_describe_text(x509, &text, &why));
+    assert_string_equal(text.common_name, "");
+    assert_int_equal(ERR_peek_error(), 0);
+    X509_free(x509);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_certificate_is_valid_in_its_first_and_last_second),
         cmocka_unit_test(one_certificate_is_read_and_nothing_behind_it),
         cmocka_unit_test(names_are_text_that_can_be_shown),
+        cmocka_unit_test(a_common_name_that_is_no_text_is_none),
     };
     return cmocka_run_group_tests(tests, make, drop);
 }
