@@ -93,13 +93,24 @@ static unsigned default_loops(void)
     return loops > HF_HTTP_LOOPS_MAX ? HF_HTTP_LOOPS_MAX : loops;
 }
 
+/* Is the option that names a configuration the only one? */
+static bool is_only_option(const struct hf_serve_options *o)
+{
+    unsigned n_texts = 0;
+    for (const struct hf_cli_option *row = rows; row->kind != HF_CLI_ROWS_END; row++) {
+        const char *at = (const char *)o + row->at;
+        if (row->kind == HF_CLI_INT && *(const int *)(const void *)at != row->preset)
+            return false;
+        n_texts += row->kind == HF_CLI_TEXT && *(char *const *)(const void *)at != NULL;
+    }
+    return n_texts == 1 && !o->must_wait;
+}
+
 static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
 {
     const char *file = o->config != NULL ? o->config : o->check_config;
     if (file != NULL) {
-        bool is_alone = o->repo == NULL && o->listen_text == NULL && o->state == NULL &&
-                        o->access_log == NULL && !o->must_wait &&
-                        (o->config == NULL || o->check_config == NULL);
+        bool is_alone = is_only_option(o);
         if (is_alone && file[0] != '\0')
             return HF_OK;
         return hf_fail(why, HF_E_ARGUMENT,

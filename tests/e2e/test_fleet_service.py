@@ -153,8 +153,11 @@ def test_the_configuration_is_checked_without_a_start(folder, publisher):
     conf.write_text("[repository]\npath = /srv/repo\n[devices]\nlisen = 0.0.0.0:1\n")
     assert "there is no key \"lisen\" in [devices]" in programs.refused("holdfastd", "--check-config",
                                                                        conf)
-    both = programs.call("holdfastd", "--config", conf, "--repo", folder)
-    assert both.code == 2 and "stand alone" in both.err
+    for beside in (("--repo", folder), ("--wait",), ("--loops", "2"), ("--max-connections", "9"),
+                   ("--max-per-address", "9"), ("--header-timeout", "9"), ("--idle-timeout", "9")):
+        for option in ("--config", "--check-config"):
+            both = programs.call("holdfastd", option, conf, *beside)
+            assert both.code == 2 and "stand alone" in both.err, beside
 
 
 @pytest.mark.parametrize("line, becomes, said", [
