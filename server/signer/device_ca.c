@@ -125,14 +125,23 @@ enum hf_err hf_device_ca_issue(const struct hf_device_ca *ca, EVP_PKEY *key, con
     return HF_OK;
 }
 
+/* The attribute `nid` of the subject; false if it is missing, has a NUL in it, or does not fit. */
+static bool subject_text(X509 *certificate, int nid, char *out, size_t size)
+{
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    int len = X509_NAME_get_text_by_NID(subject, nid, NULL, 0);
+    return len > 0 && (size_t)len < size &&
+           X509_NAME_get_text_by_NID(subject, nid, out, (int)size) == len &&
+           strlen(out) == (size_t)len;
+}
+
 bool hf_device_ca_is_of(X509 *certificate, const char *id)
 {
     static const char prefix[] = "urn:holdfast:device:";
     char name[ub_common_name + 1];
-    int len = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
-                                        sizeof name);
     if (strlen(id) <= ub_common_name)
-        return len > 0 && strlen(name) == (size_t)len && strcmp(name, id) == 0;
+        return subject_text(certificate, NID_commonName, name, sizeof name) &&
+               strcmp(name, id) == 0;
     bool is_found = false;
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(names) && !is_found; i++) {
@@ -151,7 +160,7 @@ bool hf_device_ca_is_of(X509 *certificate, const char *id)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* What `write` puts into a memory BIO, as a new file. */
+/* A new file with the key or, without one, the certificate. */
 static enum hf_err create_pem(const char *path, mode_t mode, EVP_PKEY *key, X509 *certificate,
                               struct hf_why *why)
 {
@@ -175,6 +184,15 @@ static enum hf_err create_pem(const char *path, mode_t mode, EVP_PKEY *key, X509
 static enum hf_err check_is_new(const char *state_dir, const char *name, struct hf_why *why)
 {
     struct hf_path key, certificate;
+    char(*names)[HF_ACCOUNT_NAME_MAX + 1] = NULL;
+    size_t n = 0;
+    HF_TRY(hf_device_ca_list(state_dir, &names, &n, why));
+    free(names);
+    if (n >= HF_DEVICE_CAS_MAX)
+        return hf_fail(why, HF_E_LIMIT,
+                       "there are %u device CAs in %s, the most that the service is told of; move "
+                       "the files of one that no account issues from to another folder",
+                       HF_DEVICE_CAS_MAX, state_dir);
     HF_TRY(ca_path(state_dir, name, ".key", &key, why));
     HF_TRY(ca_path(state_dir, name, ".pem", &certificate, why));
     if (!hf_file_exists(key.text) && !hf_file_exists(certificate.text))
@@ -231,15 +249,6 @@ enum hf_err hf_device_ca_save(const char *state_dir, const struct hf_device_ca *
     return err;
 }
 
-/* The text of the last attribute `nid` of the subject; false if it is missing or longer than
- * `out`. */
-static bool subject_text(X509 *certificate, int nid, char out[HF_ACCOUNT_NAME_MAX + 1])
-{
-    X509_NAME *subject = X509_get_subject_name(certificate);
-    int len = X509_NAME_get_text_by_NID(subject, nid, out, HF_ACCOUNT_NAME_MAX + 1);
-    return len > 0 && strlen(out) == (size_t)len && hf_account_name_is_valid(out);
-}
-
 static BIO *open_pem(const char *path, bool is_secret, struct hf_buf *text, enum hf_err *err,
                      struct hf_why *why)
 {
@@ -263,7 +272,9 @@ enum hf_err hf_device_ca_read(const char *state_dir, const char *name, bool has_
         ca.certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     BIO_free(bio);
     if (err == HF_OK &&
-        (ca.certificate == NULL || !subject_text(ca.certificate, NID_organizationName, ca.account)))
+        (ca.certificate == NULL ||
+         !subject_text(ca.certificate, NID_organizationName, ca.account, sizeof ca.account) ||
+         !hf_account_name_is_valid(ca.account)))
         err = hf_fail(why, HF_E_FORMAT,
                       "%s: expected the certificate of a device CA in PEM with its account as "
                       "organisation, found something else",

@@ -22,8 +22,8 @@ struct hf_device_ca {
 
 /**
  * Make a CA, in memory: an ECDSA P-256 key, and a certificate that signs itself, of `days` or until
- * 2049-12-31, whichever is first. HF_E_STATE when the folder has one of that name, HF_E_ARGUMENT.
- * hf_device_ca_free `out`.
+ * 2049-12-31, whichever is first. HF_E_STATE when the folder has one of that name, HF_E_LIMIT when
+ * it has HF_DEVICE_CAS_MAX, HF_E_ARGUMENT. hf_device_ca_free `out`.
  */
 HF_MUST_USE enum hf_err hf_device_ca_make(const char *state_dir, const char *name,
                                           const char *account, int64_t days, int64_t now_s,

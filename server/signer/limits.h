@@ -44,7 +44,7 @@
 /* After a refresh that failed, the next try. */
 #define HF_REFRESH_RETRY_S INT64_C(60)
 
-#define HF_DEVICE_CAS_MAX 64u
+#define HF_DEVICE_CAS_MAX 64u /* one message lists all, with their certificates */
 #define HF_PEM_FILE_MAX 65536u
 
 #endif

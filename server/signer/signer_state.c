@@ -236,12 +236,12 @@ enum hf_err hf_signer_state_signatures(struct hf_signer_state *state, int64_t af
                                        " WHERE id > :after ORDER BY id LIMIT :n",
                                        "iittb"};
     struct hf_rows rows;
-    json_t *found = json_array();
     enum hf_err err;
     HF_TRY(
         hf_db_run(state->db, &list,
                   HF_PARAMS(hf_p_int("after", after), hf_p_int("n", HF_SIGNER_SIGNATURES_AT_ONCE)),
                   &rows, why));
+    json_t *found = json_array();
     while ((err = hf_db_next(&rows, why)) == HF_OK) {
         uint8_t sha256[HF_SHA256_LEN];
         err = hf_col_copy_bytes(&rows, 4, sha256, sizeof sha256, why);

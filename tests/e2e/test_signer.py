@@ -324,6 +324,15 @@ def test_a_new_ca_is_noted_also_while_the_signer_runs(signer):
     assert signer.ok("signatures", after=0)["signatures"] == noted
 
 
+def test_there_are_never_more_cas_than_the_service_is_told_of(signer):
+    for number in range(2, 65):
+        signer.new_ca(f"ca-{number}", "valves")
+    refused = programs.refused("holdfast-signer", "ca", "new", "ca-65", "--account", "valves",
+                               "--config", signer.config)
+    assert "64 device CAs" in refused and not (signer.state / "device-ca" / "ca-65.key").exists()
+    assert len(signer.ok("cas")["cas"]) == 64
+
+
 def test_every_signature_is_noted(signer):
     signer.ok("refresh")
     signer.issue(DeviceKey(), "pump-1")
