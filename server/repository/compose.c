@@ -148,8 +148,8 @@ enum hf_err hf_compose_delegate_rollout(json_t *targets, const char *set, const 
     char role[HF_ROLLOUT_ROLE_SIZE], pattern[HF_SET_NAME_MAX + sizeof "/*/*.pem"];
     char id[HF_SHA256_HEX_LEN];
     const json_t *before = json_object_get(targets, "delegations");
-    json_t *keys = json_object();
     HF_TRY(hf_public_key_id(public_key, id, why));
+    json_t *keys = json_object();
     hf_rollout_role_name(set, role);
     (void)snprintf(pattern, sizeof pattern, "%s/*/*.pem", set);
     int failures = 0;
