@@ -174,7 +174,7 @@ int main(int argc, char **argv)
         print_help(&line);
         goto out;
     case HF_CLI_WRONG:
-        code = complain(line.fault != NULL ? line.fault : "wrong option", line.bad);
+        code = complain(line.fault, line.bad);
         goto out;
     case HF_CLI_ASKED_VERSION:
     case HF_CLI_ASKED_NOTHING:
