@@ -3,6 +3,7 @@
 #include "client/agent/status.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/bundle/bundle.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,6 +23,8 @@ enum hf_health {
 };
 
 #define WARN_DAYS 90            /* a successor must be published and installed by then */
+#define CERT_WARN_DAYS 30       /* its owner has to issue another one */
+#define REPORT_FAILURES 3       /* in a row: fewer may be a service that restarts */
 #define SILENT_S (2 * HF_DAY_S) /* checks are at most 30 hours apart */
 
 struct health {
@@ -79,6 +82,49 @@ static void check_identity(struct health *h, const struct hf_identity_status *id
         add(h, HF_HEALTH_WARNING, "the certificate of this device: %s", id->last_error);
 }
 
+/* Unless the device has a certificate of its own, which servers are shown instead. */
+static void check_client_cert(struct health *h, const struct hf_status_view *view)
+{
+    const int64_t left_s = view->client_cert.not_after_s - view->status.now_s;
+
+    if (view->config.client_cert_file == NULL || view->identity.is_present)
+        return;
+    if (view->no_client_cert.text[0] != '\0')
+        add(h, HF_HEALTH_WARNING, "the client certificate: %s", view->no_client_cert.text);
+    else if (left_s <= CERT_WARN_DAYS * HF_DAY_S)
+        add(h, left_s <= 0 ? HF_HEALTH_CRITICAL : HF_HEALTH_WARNING,
+            "the client certificate \"%s\" %s on %s; replace %s", view->client_cert.subject,
+            left_s <= 0 ? "expired" : "expires", hf_agent_day(view->client_cert.not_after_s).text,
+            view->config.client_cert_file);
+}
+
+static void check_server_ca(struct health *h, const char *pem, int64_t now_s)
+{
+    struct hf_bundle bundle = {0};
+    int64_t last_s = HF_TIME_NONE;
+
+    if (pem == NULL || hf_bundle_parse(hf_bytes_of_text(pem), NULL, &bundle, NULL) != HF_OK)
+        return;
+    for (size_t i = 0; i < bundle.n_anchors; i++) {
+        if (bundle.anchors[i].cert.not_after_s > last_s)
+            last_s = bundle.anchors[i].cert.not_after_s;
+    }
+    hf_bundle_free(&bundle);
+    if (last_s - now_s <= WARN_DAYS * HF_DAY_S)
+        add(h, HF_HEALTH_WARNING,
+            "the update server's CA %s on %s; run `holdfast config set server-ca` with its "
+            "successor, or unset it",
+            last_s <= now_s ? "expired" : "expires", hf_agent_day(last_s).text);
+}
+
+static void check_reports(struct health *h, const struct hf_report_status *reports)
+{
+    bool is_lasting = reports->n_failures == 0 || reports->n_failures >= REPORT_FAILURES;
+
+    if (reports->is_on && reports->last_error[0] != '\0' && is_lasting)
+        add(h, HF_HEALTH_WARNING, "no reports are sent: %s", reports->last_error);
+}
+
 static void check_all(struct health *h, const struct hf_status_view *view)
 {
     const struct hf_status *s = &view->status;
@@ -112,6 +158,9 @@ static void check_all(struct health *h, const struct hf_status_view *view)
             "no update server had a valid chain in the last %" PRId64 " checks",
             s->failed_validations);
     check_identity(h, &view->identity, s->now_s);
+    check_client_cert(h, view);
+    check_server_ca(h, view->config.server_ca, s->now_s);
+    check_reports(h, &view->reports);
     if (!view->export_is_current)
         add(h, HF_HEALTH_WARNING, "%s", view->export_is_old.text);
 }
@@ -152,6 +201,8 @@ static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
             view.not_writable.text[0] = '\0';
         view.export_is_current = hf_posix_export_is_current(posix, &view.export_is_old) == HF_OK;
         hf_posix_identity_status(posix, &view.identity);
+        if (hf_posix_client_cert(posix, &view.client_cert, &view.no_client_cert) == HF_OK)
+            view.no_client_cert.text[0] = '\0';
         hf_posix_report_status(posix, &view.reports);
         view.shows_identity = view.identity.is_present || view.identity.is_pending ||
                               view.identity.last_error[0] != '\0';
@@ -200,9 +251,13 @@ const struct hf_cli_command hf_cmd_status = {
         "              chain of an endpoint is refused; a root that an endpoint needs, or the "
         "last\n"
         "              valid root, ends within 90 days; the export or the on-swap command failed;\n"
-        "              the rotation of the certificate failed\n"
+        "              the rotation of the certificate failed; the client certificate cannot be "
+        "read\n"
+        "              or expires within 30 days, or the update server's CA within 90; no reports\n"
+        "              are sent\n"
         "  2 critical  no valid root; an endpoint has no root any more; metadata has expired; the\n"
-        "              state cannot be written; the device's own certificate has expired\n"
+        "              state cannot be written; the device's own or client certificate has "
+        "expired\n"
         "  3 unknown   the state cannot be read",
     .examples =
         "  holdfast status\n"

@@ -399,6 +399,21 @@ static void print_identity(const struct printer *p)
         row(p, "", "%sfailed%s: %s", p->c.red, p->c.off, id->last_error);
 }
 
+static void print_client_cert(const struct printer *p)
+{
+    const struct hf_status_view *v = p->view;
+    bool is_expired = v->client_cert.not_after_s <= v->status.now_s;
+
+    if (v->config.client_cert_file == NULL || v->identity.is_present)
+        return;
+    row(p, "client cert", "%s", v->config.client_cert_file);
+    if (v->no_client_cert.text[0] != '\0')
+        row(p, "", "%snot shown%s: %s", p->c.red, p->c.off, v->no_client_cert.text);
+    else
+        row(p, "", "%s, %s%s on %s%s", v->client_cert.subject, is_expired ? p->c.red : p->c.off,
+            is_expired ? "ended" : "ends", hf_agent_day(v->client_cert.not_after_s).text, p->c.off);
+}
+
 static void print_reports(const struct printer *p)
 {
     const struct hf_report_status *r = &p->view->reports;
@@ -524,6 +539,7 @@ void hf_status_print_text(FILE *out, const struct hf_status_view *view)
 
     print_device(&p);
     print_identity(&p);
+    print_client_cert(&p);
     print_reports(&p);
     for (size_t i = 0; i < s->n_endpoints; i++)
         print_endpoint(&p, &s->endpoints[i]);

@@ -16,6 +16,8 @@ struct hf_status_view {
     bool export_is_current;
     struct hf_why export_is_old; /* why */
     struct hf_identity_status identity;
+    struct hf_credential client_cert; /* valid if one is configured and no_client_cert is empty */
+    struct hf_why no_client_cert;     /* why it cannot be shown */
     struct hf_report_status reports;
     bool shows_identity; /* there is one, or an enrolment that is not finished */
 };

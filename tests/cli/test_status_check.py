@@ -89,6 +89,42 @@ def test_other_programs_do_not_know(device, tmp_path):
     assert code == 1 and "on-swap command" in line
 
 
+@pytest.mark.parametrize("days, lost, code, says", [
+    (60, None, 0, "OK"), (20, None, 1, "expires on"), (-1, None, 2, "expired on"),
+    (60, "device.key", 1, "there is no key file"), (60, "device.pem", 1, "device.pem"),
+])
+def test_the_client_certificate_ends_or_is_gone(device, tmp_path, days, lost, code, says):
+    """Servers that ask for it would not let the device in, and its bundle cannot show that."""
+    files = [tmp_path / "device.pem", tmp_path / "device.key"]
+    cert, key = net_pki.Authority("Owner").leaf("device.example", end=ctl.NOW + days * DAY)
+    net_pki.write_pem(files[0], cert)
+    net_pki.write_key(files[1], key)
+    agent.ok("--state", device.state, "config", "set", "client-cert", *files)
+    if lost:
+        (tmp_path / lost).unlink()
+    found, line = check(checked(device))
+    assert found == code and says in line and ("certificate" in line) == (code > 0)
+    assert f"client cert  {files[0]}\n" in agent.ok("--state", device.state, "status")
+
+
+@pytest.mark.parametrize("days, says", [(20, "the update server's CA expires on"),
+                                        (-1, "the update server's CA expired on"), (200, "OK")])
+def test_the_update_server_s_ca_ends(device, tmp_path, days, says):
+    agent.ok("--state", device.state, "config", "set", "server-ca",
+             net_pki.write_pem(tmp_path / "ca.pem", agent.Root("Server", end=ctl.NOW + days * DAY).cert))
+    code, line = check(checked(device))
+    assert code == (0 if says == "OK" else 1) and says in line
+
+
+@pytest.mark.parametrize("failures, code", [(1, 0), (3, 1)])
+def test_reports_that_are_not_sent(device, failures, code):
+    agent.ok("--state", device.state, "config", "set", "report", "http://127.0.0.1:1")
+    for _ in range(failures):
+        agent.refused("--state", device.state, "report", "--send")
+    found, line = check(checked(device))
+    assert found == code and ("no reports are sent: POST http://127.0.0.1:1" in line) == (code == 1)
+
+
 def test_the_state_cannot_be_read(tmp_path):
     outcome = agent.run("--state", tmp_path / "none", "status", "--check")
     assert outcome.code == 3 and outcome.out.startswith("UNKNOWN: ")

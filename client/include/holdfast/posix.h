@@ -242,6 +242,11 @@ struct hf_identity_status {
 /** No network; writes nothing. */
 void hf_posix_identity_status(struct hf_posix *posix, struct hf_identity_status *out);
 
+/** The configured client certificate, or why it cannot be shown to servers, as far as that can be
+ *  told without its key: HF_E_STATE if none is configured. No network. */
+HF_MUST_USE enum hf_err hf_posix_client_cert(const struct hf_posix *posix,
+                                             struct hf_credential *out, struct hf_why *why);
+
 /** Use `key` as the private key of the device's own and the configured certificate, from now on;
  *  the files with keys are not read. Enrolment and rotation certify this key and make none. Copied;
  *  NULL: the files again. Not stored. */

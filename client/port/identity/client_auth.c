@@ -21,7 +21,7 @@ static enum hf_err read_file(const char *path, bool is_secret, struct hf_buf *ou
     return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s is empty", path);
 }
 
-static enum hf_err load_chain(const char *path, mbedtls_x509_crt *chain, struct hf_why *why)
+enum hf_err hf_client_chain_load(const char *path, mbedtls_x509_crt *chain, struct hf_why *why)
 {
     struct hf_buf file = {0};
     enum hf_err err = read_file(path, false, &file, why);
@@ -99,7 +99,7 @@ enum hf_err hf_client_auth_load(const struct hf_client_auth_source *source,
 {
     mbedtls_x509_crt_init(&out->chain);
     mbedtls_pk_init(&out->key);
-    enum hf_err err = load_chain(source->cert_file, &out->chain, why);
+    enum hf_err err = hf_client_chain_load(source->cert_file, &out->chain, why);
     if (err == HF_OK)
         err = hf_client_key_load(source->key_file, source->key, &out->key, why);
     if (err == HF_OK && !is_pair(out))

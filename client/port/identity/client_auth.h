@@ -34,6 +34,9 @@ HF_MUST_USE enum hf_err hf_client_auth_load(const struct hf_client_auth_source *
                                             struct hf_client_auth *out, struct hf_why *why);
 void hf_client_auth_free(struct hf_client_auth *auth);
 
+/** Read only the certificates into `chain`, which the caller has made, and frees in any case. */
+HF_MUST_USE enum hf_err hf_client_chain_load(const char *file, mbedtls_x509_crt *chain,
+                                             struct hf_why *why);
 /** Read only the key: from `file`, or with `key` that one. mbedtls_pk_free it after HF_OK. */
 HF_MUST_USE enum hf_err hf_client_key_load(const char *file, const struct hf_device_key *key,
                                            mbedtls_pk_context *out, struct hf_why *why);

@@ -2,12 +2,17 @@
  * functions. */
 #include "client/port/posix/posix_internal.h"
 
+#include "client/port/identity/client_auth.h"
 #include "client/port/identity/identity.h"
+#include "client/port/identity/request.h"
 #include "client/port/identity/slots.h"
+#include "client/port/identity/token_uri.h"
 #include "common/os/file_util.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define RECORD_WAIT_MS                                                                             \
     60000 /* an update of another process may last; nothing waits for us meanwhile */
@@ -226,6 +231,27 @@ void hf_posix_identity_status(struct hf_posix *posix, struct hf_identity_status 
     /* The device id is for requests only. */
     (void)!identity_of(posix, &identity, &why);
     hf_identity_get_status(&identity, out);
+}
+
+enum hf_err hf_posix_client_cert(const struct hf_posix *posix, struct hf_credential *out,
+                                 struct hf_why *why)
+{
+    const struct hf_posix_config *config = &posix->config.view;
+    const char *key = config->client_key_file;
+    mbedtls_x509_crt chain;
+    struct stat st;
+
+    if (config->client_cert_file == NULL)
+        return hf_fail(why, HF_E_STATE, "no client certificate is configured");
+    mbedtls_x509_crt_init(&chain);
+    enum hf_err err = hf_client_chain_load(config->client_cert_file, &chain, why);
+    if (err == HF_OK)
+        err = hf_identity_describe(&chain, out, why);
+    mbedtls_x509_crt_free(&chain);
+    if (err == HF_OK && key != NULL && posix->key == NULL && !hf_pkcs11_uri_is(key) &&
+        stat(key, &st) != 0 && errno == ENOENT)
+        return hf_fail(why, HF_E_NOT_FOUND, "there is no key file %s", key);
+    return err;
 }
 
 int64_t hf_posix_rotation_wait_s(struct hf_posix *posix)
