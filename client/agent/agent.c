@@ -1,5 +1,6 @@
 #include "client/agent/agent.h"
 
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 #include "common/os/file_util.h"
 
@@ -125,6 +126,15 @@ struct hf_agent_text hf_agent_duration(int64_t s)
     }
     (void)snprintf(out.text, sizeof out.text, "%" PRId64 " s", s);
     return out;
+}
+
+void hf_agent_print_plain(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = hf_plain_char_len(text);
+        (void)fwrite(len > 0 ? text : "?", 1, len > 0 ? len : 1, out);
+        text += len > 0 ? len : 1;
+    }
 }
 
 void hf_agent_format_result(const struct hf_posix_config *config,

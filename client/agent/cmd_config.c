@@ -16,8 +16,8 @@ static json_t *client_cert_json(const void *at, const void *ctx)
     (void)ctx;
     if (config->client_cert_file == NULL)
         return json_null();
-    return json_pack("{s:s, s:s}", "certificate", config->client_cert_file, "key",
-                     config->client_key_file);
+    return json_pack("{s:o, s:o}", "certificate", hf_json_plain(config->client_cert_file), "key",
+                     hf_json_plain(config->client_key_file));
 }
 
 #define AT(member) offsetof(struct hf_posix_config, member)
@@ -31,10 +31,10 @@ static const struct hf_field fields[] = {
     {"endpoints", HF_FIELD_LIST, AT(endpoints), .fields = hf_endpoint_fields,
      .n_at = AT(n_endpoints), .size = sizeof(struct hf_posix_endpoint)},
     {"client_cert", HF_FIELD_MADE, 0, .make = client_cert_json},
-    {"export", HF_FIELD_TEXT, AT(export_file)},
-    {"on_swap", HF_FIELD_TEXT, AT(on_swap)},
+    {"export", HF_FIELD_PLAIN, AT(export_file)},
+    {"on_swap", HF_FIELD_PLAIN, AT(on_swap)},
     {"device_id", HF_FIELD_TEXT, AT(client.device_id)},
-    {"device_id_file", HF_FIELD_TEXT, AT(device_id_file)},
+    {"device_id_file", HF_FIELD_PLAIN, AT(device_id_file)},
     {"await_confirm", HF_FIELD_FLAG, AT(client.awaits_confirm)},
     {"legacy_ciphers", HF_FIELD_FLAG, AT(has_legacy_ciphers)},
     {"common_names", HF_FIELD_FLAG, AT(accepts_common_names)},
@@ -98,6 +98,13 @@ static struct member member_of(const struct hf_posix_config *config, const struc
     return (struct member){.text = at, .list = at, .n = n_at, .flag = at};
 }
 
+static void print_value(const char *before, const char *value)
+{
+    fputs(before, stdout);
+    hf_agent_print_plain(stdout, value);
+    putchar('\n');
+}
+
 static void print_part(const struct hf_posix_config *config, const struct part *part)
 {
     const struct member m = member_of(config, part);
@@ -108,7 +115,7 @@ static void print_part(const struct hf_posix_config *config, const struct part *
     switch (part->kind) {
     case KIND_LIST:
         for (size_t i = 0; i < *m.n; i++)
-            printf("%s%s\n", before, (*m.list)[i]);
+            print_value(before, (*m.list)[i]);
         if (*m.n > 0)
             return;
         break;
@@ -117,7 +124,9 @@ static void print_part(const struct hf_posix_config *config, const struct part *
         return;
     case KIND_CLIENT_CERT:
         if (config->client_cert_file != NULL) {
-            printf("%s%s %s\n", before, config->client_cert_file, config->client_key_file);
+            fputs(before, stdout);
+            hf_agent_print_plain(stdout, config->client_cert_file);
+            print_value(" ", config->client_key_file);
             return;
         }
         break;
@@ -132,7 +141,7 @@ static void print_part(const struct hf_posix_config *config, const struct part *
         value = *m.text != NULL ? *m.text : value;
         break;
     }
-    printf("%s%s\n", before, value);
+    print_value(before, value);
 }
 
 /* A changed configuration, and what it points to. */

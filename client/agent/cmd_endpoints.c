@@ -132,8 +132,11 @@ void hf_endpoints_print(const struct hf_posix_config *config, const char *before
 {
     for (size_t i = 0; i < config->n_endpoints; i++) {
         const struct hf_posix_endpoint *endpoint = &config->endpoints[i];
-        printf("%s%s%s%s\n", before, endpoint->url, endpoint->alpn != NULL ? " alpn " : "",
-               endpoint->alpn != NULL ? endpoint->alpn : "");
+        fputs(before, stdout);
+        hf_agent_print_plain(stdout, endpoint->url);
+        fputs(endpoint->alpn != NULL ? " alpn " : "", stdout);
+        hf_agent_print_plain(stdout, endpoint->alpn != NULL ? endpoint->alpn : "");
+        putchar('\n');
     }
     if (config->n_endpoints == 0)
         printf("%snone\n", before);
@@ -150,8 +153,8 @@ struct command_options {
 static const struct hf_field report_fields[] = {
     {"endpoints", HF_FIELD_LIST, AT(endpoints), .fields = hf_endpoint_fields,
      .n_at = AT(n_endpoints), .size = sizeof(struct hf_posix_endpoint)},
-    {"client_cert", HF_FIELD_TEXT, AT(client_cert_file)},
-    {"client_key", HF_FIELD_TEXT, AT(client_key_file)},
+    {"client_cert", HF_FIELD_PLAIN, AT(client_cert_file)},
+    {"client_key", HF_FIELD_PLAIN, AT(client_key_file)},
     {0},
 };
 

@@ -87,8 +87,9 @@ static enum hf_err init(struct hf_cli_call *call, struct hf_why *why)
     hf_buf_free(&server_ca);
     HF_TRY(err);
     if (o->endpoints.common.as_json)
-        return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:s}", "format", 1, "state", state_dir,
-                                            "set", o->set, "profile", o->profile),
+        return hf_json_print_take(json_pack("{s:i, s:o, s:s, s:s}", "format", 1, "state",
+                                            hf_json_plain(state_dir), "set", o->set, "profile",
+                                            o->profile),
                                   stdout, why);
     printf("initialised %s for %s/%s\n", state_dir, o->set, o->profile);
     return HF_OK;

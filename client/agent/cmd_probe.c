@@ -168,11 +168,12 @@ static json_t *report_json(const struct target *t, const struct hf_tls_probe_res
     char faults[HF_WHY_MAX];
 
     hf_chain_verdict_faults(verdict, faults);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o?, s:o}", "endpoint", t->text,
-                     "server_name", t->server.host, "tls_version", probe->tls_version,
-                     "cipher_suite", probe->cipher_suite, "handshake_ended_with",
-                     probe->ending[0] != '\0' ? probe->ending : NULL, "is_valid", verdict->is_valid,
-                     "faults", faults[0] != '\0' ? faults : NULL, "trust_anchor",
+    return json_pack("{s:o, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o?, s:o}", "endpoint",
+                     hf_json_plain(t->text), "server_name", t->server.host, "tls_version",
+                     probe->tls_version, "cipher_suite", probe->cipher_suite,
+                     "handshake_ended_with", probe->ending[0] != '\0' ? probe->ending : NULL,
+                     "is_valid", verdict->is_valid, "faults", faults[0] != '\0' ? faults : NULL,
+                     "trust_anchor",
                      verdict->has_anchor ? hf_report_object(cert_fields, &verdict->anchor, NULL)
                                          : NULL,
                      "chain", chain_json(verdict));

@@ -262,13 +262,13 @@ static const struct hf_field report_fields[] = {
 #define OF(member) offsetof(struct hf_status_view, member)
 
 static const struct hf_field view_fields[] = {
-    {"state", HF_FIELD_TEXT, OF(state_dir)},
+    {"state", HF_FIELD_PLAIN, OF(state_dir)},
     {"set", HF_FIELD_TEXT, OF(config.client.set)},
     {"profile", HF_FIELD_TEXT, OF(config.client.profile)},
     {"device_id", HF_FIELD_TEXT, OF(device_id)},
     {"mirrors", HF_FIELD_TEXTS, OF(config.client.urls), .n_at = OF(config.client.n_urls)},
-    {"export", HF_FIELD_TEXT, OF(config.export_file)},
-    {"on_swap", HF_FIELD_TEXT, OF(config.on_swap)},
+    {"export", HF_FIELD_PLAIN, OF(config.export_file)},
+    {"on_swap", HF_FIELD_PLAIN, OF(config.on_swap)},
     {"writable", HF_FIELD_FLAG, OF(is_writable)},
     {"read_only_reason", HF_FIELD_WORDS, OF(not_writable.text)},
     {"identity", HF_FIELD_RECORD_IF, OF(identity), .fields = identity_fields,
@@ -323,6 +323,13 @@ static void row(const struct printer *p, const char *name, const char *fmt, ...)
     fputc('\n', p->out);
 }
 
+static void row_of_others(const struct printer *p, const char *name, const char *value)
+{
+    fprintf(p->out, "%-12s ", name);
+    hf_agent_print_plain(p->out, value);
+    fputc('\n', p->out);
+}
+
 static void print_device(const struct printer *p)
 {
     const struct hf_status_view *v = p->view;
@@ -337,11 +344,11 @@ static void print_device(const struct printer *p)
     if (client->n_urls == 0)
         row(p, "mirror", "unknown");
     for (size_t i = 0; i < client->n_urls; i++)
-        row(p, i == 0 ? "mirror" : "", "%s", client->urls[i]);
+        row_of_others(p, i == 0 ? "mirror" : "", client->urls[i]);
     if (v->config.export_file != NULL)
-        row(p, "export", "%s", v->config.export_file);
+        row_of_others(p, "export", v->config.export_file);
     if (v->config.on_swap != NULL)
-        row(p, "on swap", "%s", v->config.on_swap);
+        row_of_others(p, "on swap", v->config.on_swap);
     row(p, "time", "%s (it is %s at least)", hf_agent_time(s->now_s).text,
         hf_agent_day(s->clock_floor_s).text);
     if (s->last_check_s == HF_TIME_NONE) {

@@ -31,7 +31,7 @@ static json_t *value_of(const struct hf_field *f, const void *record, const void
     case HF_FIELD_CHARS:
         return json_string(at);
     case HF_FIELD_WORDS:
-        return at[0] == '\0' ? json_null() : json_string(at);
+        return at[0] == '\0' ? json_null() : hf_json_plain(at);
     case HF_FIELD_PLAIN:
         pointer = pointer_at(record, f->at);
         return pointer == NULL ? json_null() : hf_json_plain(pointer);
@@ -119,7 +119,7 @@ enum hf_err hf_json_print_take(json_t *object, FILE *out, struct hf_why *why)
     bool is_printed = object != NULL &&
                       json_dumpf(object, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0;
     json_decref(object);
-    if (!is_printed)
+    if (!is_printed && !ferror(out))
         return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
     fputc('\n', out);
     return HF_OK;

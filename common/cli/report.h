@@ -29,7 +29,7 @@ enum hf_field_kind {
     HF_FIELDS_END = 0,
     HF_FIELD_TEXT,   /* const char *; null for NULL */
     HF_FIELD_CHARS,  /* char[] */
-    HF_FIELD_WORDS,  /* char[]; null when it is empty */
+    HF_FIELD_WORDS,  /* char[] that may be no UTF-8; null when it is empty */
     HF_FIELD_PLAIN,  /* const char * that may be no UTF-8, such as a path; null for NULL */
     HF_FIELD_NUMBER, /* int64_t */
     HF_FIELD_INT,
@@ -99,7 +99,7 @@ HF_MUST_USE enum hf_err hf_report_print(const struct hf_field *fields, const voi
                                         const void *ctx, FILE *out, struct hf_why *why);
 
 /** Print and release `object`, which may be NULL: HF_E_MEMORY. ASCII only: names of others are in
- *  it, and a terminal may be what it is printed on. */
+ *  it, and a terminal may be what it is printed on. What could not be written shows in ferror. */
 HF_MUST_USE enum hf_err hf_json_print_take(json_t *object, FILE *out, struct hf_why *why);
 
 /* Records that several programs report. */

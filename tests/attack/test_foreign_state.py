@@ -2,11 +2,13 @@
 would act for that user.
 
 `update` meets every fault, the other commands take turns; HOLDFAST_LONG=1 tries all of them against each."""
+import contextlib
 import grp
 import itertools
 import json
 import os
 import pwd
+import sqlite3
 import struct
 import tempfile
 from pathlib import Path
@@ -251,6 +253,25 @@ def test_script_of_another_user_need_not_be_executable(folder, victim):
         assert f"{script} belongs to user daemon" in said
     # A file that is no program may belong to the service that is notified.
     agent.ok(*victim.init_args("--on-swap", f"cat {script} >{folder}/copy"))
+
+
+def test_what_its_owner_wrote_there_steers_no_terminal(victim):
+    steer = "a\x1b]0;b\x07c"
+    with contextlib.closing(sqlite3.connect(victim.state / "holdfast.db")) as db, db:
+        db.execute("UPDATE event SET kind = ?1, text = ?1", (steer,))
+        db.execute("UPDATE mirror SET url = 'http://' || ?", (steer,))
+        db.execute("UPDATE config SET on_swap = ?1, export_file = ?1, client_cert_file = ?1, client_key_file = ?1",
+                   (steer,))
+        db.execute("INSERT INTO endpoint (position, url, alpn) VALUES (0, 'tls://' || ?1, ?1)", (steer,))
+        for name, value in (("check.time", "1"), ("check.text", steer), ("report.error", steer),
+                            ("rollout.held", f"5 6 7 {steer}"), ("identity.rotation", "0 1 1 1 1 0"),
+                            ("identity.error", steer)):
+            db.execute("INSERT OR REPLACE INTO value (name, value) VALUES (?, ?)", (name, value))
+    give_away(victim.state)
+    for command in (["status"], ["status", "--check"], ["journal"], ["config"], ["endpoints"]):
+        outcome = agent.run("--state", victim.state, *command)
+        assert "a?]0;b?c" in outcome.out, (command, outcome)
+        assert not set("\x1b\x07") & set(outcome.out + outcome.err), (command, outcome)
 
 
 def test_pipe_in_place_of_a_file_holds_nothing_up(victim):

@@ -37,6 +37,17 @@ def test_it_says_so_to_programs(device):
     assert made == {"format": 1, "state": str(device.state), "set": "roots", "profile": "full"}
 
 
+def test_a_path_that_is_no_utf8_is_a_path(device):
+    device.state = device.folder / os.fsdecode(b"stat\xe9")
+    device.export = device.folder / os.fsdecode(b"roots\xe9.pem")
+    made = json.loads(agent.ok(*device.init_args("--json", "--export", device.export, "--on-swap",
+                                                 os.fsdecode(b"echo \xe9"))))
+    assert made["state"] == f"{device.folder}/stat?"
+    for command in ("status", "config"):
+        told = json.loads(agent.ok("--state", device.state, command, "--json"))
+        assert (told["export"], told["on_swap"]) == (f"{device.folder}/roots?.pem", "echo ?")
+
+
 def test_an_existing_empty_folder_is_used(device):
     device.state.mkdir()
     device.init()

@@ -499,6 +499,30 @@ static void json_and_text_come_from_one_table(void **state)
     free(text);
 }
 
+static void text_that_is_no_utf8_is_shown_as_far_as_it_is(void **state)
+{
+    const struct record record = {.name = "a\xe9z"};
+    (void)state;
+    json_t *object = hf_report_object(fields, &record, NULL);
+    assert_string_equal(json_string_value(json_object_get(object, "name")), "a?z");
+    json_decref(object);
+}
+
+static void full_disk_is_not_taken_for_lack_of_memory(void **state)
+{
+    struct hf_why why = {0};
+    FILE *full = fopen("/dev/full", "w");
+    (void)state;
+    assert_non_null(full);
+    json_t *list = json_array();
+    for (int i = 0; i < 10000; i++)
+        list = hf_json_append_take(list, json_integer(i));
+    CHECK_OK(hf_json_print_take(list, full, &why));
+    assert_int_not_equal(ferror(full), 0);
+    (void)fclose(full);
+    assert_int_equal(hf_json_print_take(NULL, stdout, &why), HF_E_MEMORY);
+}
+
 struct part {
     enum { RED, GREEN } colour;
     char name[8];
@@ -653,6 +677,8 @@ int main(void)
         cmocka_unit_test(output_that_is_lost_is_a_failure),
         cmocka_unit_test(only_a_clear_yes_agrees),
         cmocka_unit_test(json_and_text_come_from_one_table),
+        cmocka_unit_test(text_that_is_no_utf8_is_shown_as_far_as_it_is),
+        cmocka_unit_test(full_disk_is_not_taken_for_lack_of_memory),
         cmocka_unit_test(records_hold_records_and_arrays),
         cmocka_unit_test(a_report_is_printed_whole_or_not_at_all),
     };

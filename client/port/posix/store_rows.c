@@ -2,6 +2,8 @@
  * journal. */
 #include "client/port/posix/sqlite_store.h"
 
+#include "common/base/plaintext.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -141,7 +143,11 @@ enum hf_err hf_store_remove_metadata(void *ctx, const char *role, struct hf_why 
 
 enum hf_err hf_store_load_value(void *ctx, const char *name, struct hf_buf *out, struct hf_why *why)
 {
-    return load_named(ctx, HF_SQL_LOAD_VALUE, "value", name, out, why);
+    enum hf_err err = load_named(ctx, HF_SQL_LOAD_VALUE, "value", name, out, why);
+
+    if (err == HF_OK && out->len > 0) /* shown to people, and the folder may be another user's */
+        hf_text_sanitize((char *)out->data);
+    return err;
 }
 
 enum hf_err hf_store_save_value(void *ctx, const char *name, const char *value, struct hf_why *why)
@@ -198,14 +204,18 @@ enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         int level = sqlite3_column_int(stmt, 1); /* of a damaged file it may be any number */
         bool is_level = level >= HF_LEVEL_DEBUG && level <= HF_LEVEL_ERROR;
-        struct hf_event event = {
-            .time_s = sqlite3_column_int64(stmt, 0),
-            .level = is_level ? (enum hf_level)level : HF_LEVEL_ERROR,
-            .kind = (const char *)sqlite3_column_text(stmt, 2),
-            .text = (const char *)sqlite3_column_text(stmt, 3),
-        };
-        if (event.kind != NULL && event.text != NULL)
-            each(ctx, &event);
+        const char *kind = (const char *)sqlite3_column_text(stmt, 2);
+        const char *text = (const char *)sqlite3_column_text(stmt, 3);
+        struct hf_why plain_kind, plain_text; /* whatever another user wrote there */
+        if (kind == NULL || text == NULL)
+            continue;
+        (void)hf_fail(&plain_kind, HF_OK, "%s", kind);
+        (void)hf_fail(&plain_text, HF_OK, "%s", text);
+        const struct hf_event event = {.time_s = sqlite3_column_int64(stmt, 0),
+                                       .level = is_level ? (enum hf_level)level : HF_LEVEL_ERROR,
+                                       .kind = plain_kind.text,
+                                       .text = plain_text.text};
+        each(ctx, &event);
     }
     if (rc != SQLITE_DONE)
         err = hf_db_fail(store->db, action, why);
