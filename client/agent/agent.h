@@ -102,8 +102,8 @@ struct hf_agent_text hf_agent_day(int64_t time_s);      /* "2026-11-22" */
 struct hf_agent_text hf_agent_last_day(int64_t time_s); /* hf_time_format_last */
 struct hf_agent_text hf_agent_duration(int64_t s);      /* "3 d 5 h", "6 h 12 min", "1 min 5 s" */
 
-/** Print a text of the configuration, which may be that of another user's state folder: '?' in place
- *  of what steers a terminal or is no UTF-8. */
+/** Print a text of the configuration, which may be that of another user's state folder: '?' in
+ *  place of what steers a terminal or is no UTF-8. */
 void hf_agent_print_plain(FILE *out, const char *text);
 
 /** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1", "rolled back SET/PROFILE 2 -> 1"
