@@ -54,8 +54,18 @@ def test_several_go_and_one_given_twice_goes_once(p):
 def test_all_but_the_newest_ones_go(p):
     assert ctl.ok(*args(p, "--keep", 2)).startswith(gone(1, 2) + "published")
     assert listed(p) == [3, 4]
-    assert p.refuses(*args(p, "--keep", 2)) == (
-        "roots/full lists no more than 2 version(s); there is nothing to unlist")
+
+
+@pytest.mark.parametrize("words", [["--keep", 2], [1], [2, 1]])
+def test_a_second_run_changes_nothing(p, words):
+    ctl.ok(*args(p, "--keep", 2))
+    before = (p.repo / "metadata" / "timestamp.json").read_bytes()
+    assert ctl.ok(*args(p, *words)) == (
+        "nothing to unlist: the list of roots/full has none of these versions any more\n")
+    report = json.loads(ctl.ok(*args(p, *words, "--json")))
+    json_schema.check(report, "publish-report.schema.json")
+    assert (report["outcome"], report["unlisted"]) == ("unchanged", [])
+    assert (p.repo / "metadata" / "timestamp.json").read_bytes() == before
 
 
 def test_the_next_version_counts_on(p):

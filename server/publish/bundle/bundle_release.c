@@ -17,39 +17,33 @@ static const struct hf_repo_bundle *newest(const struct hf_release_run *r, const
     return hf_repo_bundles_newest(&r->catalog.bundles, r->order->bundle.set, profile);
 }
 
-static const struct hf_cert *find_meant(const struct hf_bundle *bundle, const char *text,
-                                        const struct hf_known_roots *known)
+static bool has_meant(const struct hf_bundle *bundle, const char *text,
+                      const struct hf_known_roots *known)
 {
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         if (hf_select_matches(text, known, &bundle->anchors[i].cert))
-            return &bundle->anchors[i].cert;
+            return true;
     }
-    return NULL;
+    return false;
 }
 
-/* A text that matches nothing is most likely a typo, unless an earlier version held that root. */
-static enum hf_err refuse_to_remove(const struct hf_release_run *r,
-                                    const struct hf_repo_bundle *from, const char *text,
-                                    struct hf_why *why)
+/* A text that matches nothing is most likely a typo, unless an earlier version held that root: then
+ * it is removed already. */
+static enum hf_err check_removed_before(const struct hf_release_run *r,
+                                        const struct hf_repo_bundle *from, const char *text,
+                                        struct hf_why *why)
 {
     const struct hf_description *d = &from->description;
     const struct hf_repo_bundle *before = from;
     struct hf_fingerprint f;
     while ((before = hf_catalog_before(&r->catalog, &before->description)) != NULL) {
-        const struct hf_cert *cert = find_meant(&before->bundle, text, &r->known);
-        if (cert != NULL)
-            return hf_fail(why, HF_E_NOT_FOUND,
-                           "\"%.80s\" is removed already: %s holds \"%s\", and %s, the newest "
-                           "version, does not. Nothing was published.",
-                           text, before->target->path, cert->subject, from->target->path);
+        if (has_meant(&before->bundle, text, &r->known))
+            return HF_OK;
     }
     bool is_digits = hf_fingerprint_parse(text, strlen(text), &f, NULL) == HF_OK;
     for (size_t i = 0; is_digits && i < d->n_drops; i++) {
         if (hf_fingerprint_matches(&f, d->drops[i]))
-            return hf_fail(why, HF_E_NOT_FOUND,
-                           "\"%.80s\" is removed already: %s, the newest version, drops this key. "
-                           "Nothing was published.",
-                           text, from->target->path);
+            return HF_OK;
     }
     return hf_fail(why, HF_E_ARGUMENT,
                    "\"%.80s\" is no SHA-256, table of known roots or part of a subject of any "
@@ -75,8 +69,8 @@ static enum hf_err find_from(const struct hf_release_run *r, const struct hf_rep
             "the repository holds no bundle of set \"%s\" and profile \"%s\" to begin with",
             order->set, profile);
     for (size_t i = 0; order->without != NULL && order->without[i] != NULL; i++) {
-        if (find_meant(&from->bundle, order->without[i], &r->known) == NULL)
-            return refuse_to_remove(r, from, order->without[i], why);
+        if (!has_meant(&from->bundle, order->without[i], &r->known))
+            HF_TRY(check_removed_before(r, from, order->without[i], why));
     }
     *out = from;
     return HF_OK;

@@ -218,7 +218,9 @@ const struct hf_cli_command hf_cmd_bundle_remove = {
         "or the name of a table of known roots. All certificates that match are removed. A\n"
         "device keeps a root that an endpoint needs unless the new version says that the root is\n"
         "dropped. So confirm each drop, on the terminal or with --drop. The other roots keep\n"
-        "their dates. Lint checks the new version as in bundle add.\n\n" HF_CTL_KEY_TEXT,
+        "their dates. Lint checks the new version as in bundle add. If an earlier version held\n"
+        "WHAT and the newest does not, nothing is published and the exit code is "
+        "0.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full 568d6905a2c88708\n"
                 "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"

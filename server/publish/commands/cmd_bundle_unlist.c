@@ -25,7 +25,10 @@ static enum hf_err unlist_named(struct unlisting *u, const char *text, struct hf
         version = version * 10 + (text[i] - '0');
     if (text[i] != '\0' || text[0] == '0' || version < 1 || version > HF_JSON_INTEGER_MAX)
         return hf_fail(why, HF_E_ARGUMENT, "a version is a number above 0, not \"%.80s\"", text);
-    HF_TRY(hf_catalog_find(&u->catalog, u->o->set, u->o->profile, version, &b, why));
+    enum hf_err err = hf_catalog_find(&u->catalog, u->o->set, u->o->profile, version, &b, why);
+    if (err == HF_E_NOT_FOUND && version < u->newest->description.version)
+        return HF_OK; /* unlisted by an earlier run */
+    HF_TRY(err);
     /* Without it devices would find no bundle of their set, and the next version would be 1 again,
      * below theirs. */
     if (b == u->newest)
@@ -54,27 +57,27 @@ static enum hf_err unlist_old(struct unlisting *u, struct hf_why *why)
         if (n_newer >= u->o->keep)
             HF_TRY(hf_targets_unlist(u->targets, b, u->unlisted, why));
     }
-    if (json_array_size(u->unlisted) > 0)
-        return HF_OK;
-    return hf_fail(why, HF_E_STATE,
-                   "%s/%s lists no more than %lld version(s); there is nothing to unlist",
-                   u->o->set, u->o->profile, u->o->keep);
+    return HF_OK;
 }
 
 static enum hf_err report(const struct unlisting *u, bool is_published, struct hf_why *why)
 {
     int64_t version = json_integer_value(json_object_get(u->targets, "version"));
+    bool is_unchanged = json_array_size(u->unlisted) == 0;
     size_t index;
     json_t *entry;
     if (u->o->is_json) {
         const char *signed_outcome = is_published ? "published" : "waiting";
         struct hf_publish_report report = {
-            .outcome = u->o->draft != NULL ? "drafted" : signed_outcome,
-            .draft_file = u->o->draft,
+            .outcome = is_unchanged          ? "unchanged"
+                       : u->o->draft != NULL ? "drafted"
+                                             : signed_outcome,
+            .draft_file = is_unchanged ? NULL : u->o->draft,
             .unlisted = json_incref(u->unlisted),
         };
         hf_publish_report_note(&report, &u->p);
-        report.versions[HF_ROLE_TARGETS] = version;
+        if (!is_unchanged)
+            report.versions[HF_ROLE_TARGETS] = version;
         return hf_publish_report_print_take(&report, stdout, why);
     }
     json_array_foreach(u->unlisted, index, entry)
@@ -83,7 +86,10 @@ static enum hf_err report(const struct unlisting *u, bool is_published, struct h
                "; no other device installs it\n",
                json_string_value(json_object_get(entry, "path")), u->newest->description.version);
     }
-    if (u->o->draft != NULL)
+    if (is_unchanged)
+        printf("nothing to unlist: the list of %s/%s has none of these versions any more\n",
+               u->o->set, u->o->profile);
+    else if (u->o->draft != NULL)
         hf_targets_print_drafted(version, u->o->draft);
     else if (is_published)
         printf("published: targets %" PRId64 "\n", version);
@@ -109,7 +115,9 @@ static enum hf_err unlist_and_release(struct unlisting *u, const char *const *ve
         HF_TRY(unlist_old(u, why));
     for (size_t i = 0; versions != NULL && versions[i] != NULL; i++)
         HF_TRY(unlist_named(u, versions[i], why));
-    HF_TRY(hf_targets_release(&u->p, u->catalog.targets, u->targets, o->draft, &is_published, why));
+    if (json_array_size(u->unlisted) > 0)
+        HF_TRY(hf_targets_release(&u->p, u->catalog.targets, u->targets, o->draft, &is_published,
+                                  why));
     return report(u, is_published, why);
 }
 
@@ -152,7 +160,9 @@ const struct hf_cli_command hf_cmd_bundle_unlist = {
         "install the newest. To take a root away from them, publish a version without it (bundle\n"
         "remove).\n\n"
         "The newest version cannot be unlisted: devices and later versions count from it. To\n"
-        "withdraw it, publish its successor first. The file stays on disk until `mirror` removes\n"
+        "withdraw it, publish its successor first. If none of the versions is listed any more,\n"
+        "nothing is published and the exit code is 0. The file stays on disk until `mirror` "
+        "removes\n"
         "it. Without the keys in KEYS/online the change waits for holdfastctl publish.",
     .examples = "  holdfastctl bundle unlist --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full 7\n"
