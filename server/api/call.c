@@ -185,13 +185,21 @@ static enum hf_err keep_answer(struct hf_api_call *call, struct hf_tx *tx, struc
     return err;
 }
 
+static bool is_write(const struct hf_api_call *call)
+{
+    return call->match.route->steps[call->step].where == HF_API_WRITE;
+}
+
+static bool is_last(const struct hf_api_call *call)
+{
+    return call->step + 1 == HF_API_STAGES_MAX ||
+           call->match.route->steps[call->step + 1].where == HF_API_END;
+}
+
 static enum hf_err run_step(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     const struct hf_api_route *route = call->match.route;
-    bool is_write = route->steps[call->step].where == HF_API_WRITE;
-    bool is_kept = is_write && call->idempotency_key[0] != '\0';
-    bool is_last = call->step + 1 == HF_API_STAGES_MAX ||
-                   route->steps[call->step + 1].where == HF_API_END;
+    bool is_kept = is_write(call) && call->idempotency_key[0] != '\0';
     if (is_kept) {
         enum hf_err err = replay(call, tx, why);
         call->is_replayed = err == HF_OK;
@@ -199,7 +207,7 @@ static enum hf_err run_step(struct hf_api_call *call, struct hf_tx *tx, struct h
             return err;
     }
     HF_TRY(route->steps[call->step].run(call, tx, why));
-    return is_kept && is_last ? keep_answer(call, tx, why) : HF_OK;
+    return is_kept && is_last(call) ? keep_answer(call, tx, why) : HF_OK;
 }
 
 /* hf_job.act */
@@ -211,7 +219,7 @@ static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
     call->status = 0;
     call->version = call->last = call->next = call->retry_after_s = 0;
     call->next_text[0] = '\0';
-    call->is_replayed = call->needs_no_record = false;
+    call->is_replayed = false;
     HF_TRY(authenticate(call, tx, why));
     tx->actor = call->asker.actor;
     return run_step(call, tx, why);
@@ -288,10 +296,10 @@ static void note_use(struct hf_api_call *call)
         free(note);
 }
 
-/* The database cannot be written, and the step is one that must not wait for that. */
+/* The database cannot be written, and the call is one that must not wait for that. */
 static bool goes_on_unrecorded(struct hf_api_call *call)
 {
-    if (!call->needs_no_record || !hf_db_is_fault(call->job.err))
+    if (!call->needs_no_record || !is_write(call) || !hf_db_is_fault(call->job.err))
         return false;
     if (!call->is_unrecorded)
         hf_service_log(HF_LOG_WARNING, "%s: done for %s without a record in the database: %s",
@@ -305,7 +313,11 @@ static void done(struct hf_job *job)
 {
     struct hf_api_call *call = (struct hf_api_call *)job;
     note_use(call);
-    if (job->err != HF_OK && !goes_on_unrecorded(call)) {
+    if (job->err != HF_OK && goes_on_unrecorded(call))
+        job->err = is_last(call) && call->answer == NULL /* the writer did not even begin */
+                       ? call->match.route->steps[call->step].run(call, NULL, &job->why)
+                       : HF_OK;
+    if (job->err != HF_OK) {
         refuse(call, call->status >= 400 ? call->status : hf_problem_status(job->err), &job->why);
         return;
     }

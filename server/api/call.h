@@ -59,10 +59,12 @@ struct hf_api_call {
     int64_t next;                         /* `after` of the next page; 0: there is none */
     char next_text[HF_API_PARAM_MAX + 1]; /* the same of a route that has_text_after */
     int64_t retry_after_s;                /* of 429 and 503; 0: HF_API_RETRY_AFTER_S */
-    bool needs_no_record; /* set by a step that goes on even if the database does not take it */
-    bool is_unrecorded;   /* … and did not */
-    bool is_replayed;     /* it is the answer that this Idempotency-Key got before */
-    bool asks_rotation;   /* the device should rotate its certificate */
+    /* Set by a step: from it on the call goes on even if the database takes nothing. The last step
+     * of its route uses no database. */
+    bool needs_no_record;
+    bool is_unrecorded; /* … and it took nothing */
+    bool is_replayed;   /* it is the answer that this Idempotency-Key got before */
+    bool asks_rotation; /* the device should rotate its certificate */
 };
 
 /** Read `request` and begin to answer it; a refusal is answered at once. */

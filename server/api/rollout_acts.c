@@ -161,6 +161,7 @@ static enum hf_err ask_signer(struct hf_api_call *call, struct work *work, struc
     if (work->asked == HF_OK)
         work->asked = hf_rollout_step_read_answer(answer, &work->stepped, &work->refusal);
     json_decref(answer);
+    call->status = 0; /* a refusal is recorded before it is answered */
     return HF_OK;
 }
 
@@ -235,7 +236,6 @@ static enum hf_err record(struct hf_api_call *call, struct hf_tx *tx, struct hf_
 {
     const struct work *work = call->work;
 
-    call->needs_no_record = hf_rollout_is_stop(work->step.state);
     return hf_rollout_step_end(tx, &work->rollout.row, &work->step,
                                work->asked == HF_OK ? &work->stepped : NULL, &work->refusal, true,
                                why);
@@ -257,7 +257,6 @@ static enum hf_err answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_
 
     if (work->asked != HF_OK)
         return refuse(call, work, why);
-    call->needs_no_record = hf_rollout_is_stop(work->step.state);
     return hf_api_answer_take(call, 200,
                               json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:o, s:o, s:o}", "set",
                                         d->set, "profile", d->profile, "version",

@@ -3,7 +3,10 @@ after the repair of the disk succeeds, without a person."""
 import os
 import resource
 import shutil
+import signal
+import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -117,6 +120,26 @@ def test_a_full_disk_of_the_fleet_service_stops_no_pause(disk, processes, folder
     assert (last["actor"], last["details"]["state"], last["details"]["role_version"]) == ("holdfastd", "paused", 5)
     assert fleet.wait("it is aborted", state="aborted")["reason"] == "the test wants it"
     fleet.publisher.check()
+    fleet.stop()
+
+
+def test_a_locked_database_changes_no_answer_of_the_signer(processes, folder):
+    """Another process holds the database once the signer is asked. The operator still hears that the stop was refused."""
+    fleet = Fleet(processes, folder)
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    assert fleet.act("abort").status == 200
+    fleet.service.signer.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(fleet.act, "pause")
+        wait_until(lambda: len(fleet.log("rollout.asked")) == 2, "it is asked for")
+        shell = sqlite3.connect(fleet.service.settings["database"]["path"], isolation_level=None)
+        shell.execute("BEGIN IMMEDIATE")
+        fleet.service.signer.signal(signal.SIGCONT)
+        answer = answer.result()
+        shell.close()
+    assert answer.status == 409 and "aborted" in answer.json["detail"], answer.raw
+    programs.says(fleet.service.server.err, "/pause: done for uid:", "without a record in the database")
     fleet.stop()
 
 

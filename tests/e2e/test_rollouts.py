@@ -157,6 +157,22 @@ def test_operators_stop_and_go_on(fleet):
     fleet.publisher.check()
 
 
+def test_a_quota_that_is_used_up_is_said_and_ends_the_step(fleet):
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    assert fleet.act("pause").status == 200
+    state = fleet.service.settings["signer"]["state"]
+    with sqlite3.connect(next(state.glob("*.db")), timeout=10) as db:
+        assert db.execute("UPDATE quota SET used = 1000000 WHERE what LIKE 'open %'").rowcount == 1
+    db.close()
+    answer = fleet.act("resume")
+    assert answer.status == 429 and "is used up" in answer.json["detail"], answer.raw
+    assert answer.headers["Retry-After"] == "3600"
+    assert fleet.rollout()["intent"] is None
+    assert "is used up" in fleet.log("rollout.refused")[-1]["details"]["sentence"]
+    assert fleet.act("abort").status == 200
+
+
 def test_silence_pauses_it(fleet):
     fleet.publish()
     fleet.wait("the first stage opens", state="open", stage=0)

@@ -39,12 +39,12 @@ class Answer:
 
 class _LocalConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost")
         self.path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
+        self.sock.settimeout(60)  # a few writes that each wait for a locked database
         self.sock.connect(str(self.path))
 
 
