@@ -73,12 +73,26 @@ static enum hf_err find_terms(struct hf_tx *tx, const struct hf_credential_new *
     return HF_OK;
 }
 
+enum hf_err hf_credential_check_lost(struct hf_tx *tx, int64_t account_id,
+                                     const uint8_t sha256[HF_SHA256_LEN], struct hf_why *why)
+{
+    int64_t n_lost = 0;
+
+    HF_TRY(hf_db_get_int(tx->db, &hf_credential_sql[HF_CRED_FIND_LOST],
+                         HF_PARAMS(hf_p_bytes("sha256", sha256, HF_SHA256_LEN),
+                                   hf_p_int("account", account_id)),
+                         &n_lost, why));
+    return n_lost == 0 ? HF_OK
+                       : hf_fail(why, HF_E_STATE,
+                                 "the certificate was revoked, before a backup was restored");
+}
+
 /* Mode DEFAULT means one account only: for this one and for those that have it already. */
 static enum hf_err check_alone(struct hf_tx *tx, const struct hf_credential_new *wanted,
                                enum hf_cert_mode mode, struct hf_why *why)
 {
     struct hf_credential here;
-    int64_t n_others = 0, n_lost = 0;
+    int64_t n_others = 0;
 
     enum hf_err err = hf_credential_find(tx->db, wanted->account_id, wanted->sha256, &here, why);
     if (err == HF_OK)
@@ -86,18 +100,12 @@ static enum hf_err check_alone(struct hf_tx *tx, const struct hf_credential_new 
                        hf_cert_status_name(here.status));
     if (err != HF_E_NOT_FOUND)
         return err;
+    HF_TRY(hf_credential_check_lost(tx, wanted->account_id, wanted->sha256, why));
     HF_TRY(hf_db_get_int(tx->db, &hf_credential_sql[HF_CRED_FIND_OTHER],
                          HF_PARAMS(hf_p_bytes("sha256", wanted->sha256, HF_SHA256_LEN),
                                    hf_p_int("account", wanted->account_id),
                                    hf_p_text("mode", hf_cert_mode_name(mode))),
                          &n_others, why));
-    HF_TRY(hf_db_get_int(tx->db, &hf_credential_sql[HF_CRED_FIND_LOST],
-                         HF_PARAMS(hf_p_bytes("sha256", wanted->sha256, HF_SHA256_LEN),
-                                   hf_p_int("account", wanted->account_id)),
-                         &n_lost, why));
-    if (n_lost > 0)
-        return hf_fail(why, HF_E_STATE,
-                       "the certificate was revoked, before a backup was restored");
     if (n_others > 0)
         return hf_fail(why, HF_E_STATE,
                        "the certificate is registered in another account, and mode DEFAULT means "

@@ -48,6 +48,11 @@ HF_MUST_USE enum hf_err hf_credential_note(struct hf_tx *tx, const struct hf_cre
 HF_MUST_USE enum hf_err hf_credential_tell(struct hf_tx *tx, const struct hf_credential *row,
                                            const struct hf_credential *old, const char *reason,
                                            struct hf_why *why);
+/** HF_E_STATE for a certificate that this account revoked, and that a restored backup does not have
+ *  there. */
+HF_MUST_USE enum hf_err hf_credential_check_lost(struct hf_tx *tx, int64_t account_id,
+                                                 const uint8_t sha256[HF_SHA256_LEN],
+                                                 struct hf_why *why);
 /** hf_credential_register, as the successor of `old` where that is not NULL. */
 HF_MUST_USE enum hf_err hf_credential_insert(struct hf_tx *tx,
                                              const struct hf_credential_new *wanted,

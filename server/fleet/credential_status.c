@@ -197,6 +197,7 @@ enum hf_err hf_credential_accept_transfer(struct hf_tx *tx, int64_t account_id, 
         return hf_fail(why, HF_E_STATE, "this account has the certificate already. Reject it");
     if (err != HF_E_NOT_FOUND)
         return err;
+    HF_TRY(hf_credential_check_lost(tx, account_id, old.sha256, why));
     HF_TRY(hf_credential_one(tx->db, &hf_credential_sql[HF_CRED_MOVE],
                              HF_PARAMS(hf_p_int("id", id), hf_p_int("account", account_id)), &row,
                              why));

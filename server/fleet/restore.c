@@ -33,12 +33,13 @@ enum {
 
 const struct hf_sql hf_restore_sql[] = {
     [REVOKED] = {"restore_revoked",
-                 "SELECT account_id, sha256 FROM credential WHERE status = 'REVOKED'", "ib"},
+                 "SELECT account_id, sha256, id FROM credential WHERE status = 'REVOKED'", "ibi"},
+    /* The number says that it is the same registration, before it went to another account. */
     [REVOKE] = {"restore_revoke",
                 "UPDATE credential SET status = 'REVOKED', transfer_account_id = NULL, "
-                "retire_at_s = NULL, version = version + 1 "
-                "WHERE sha256 = :sha256 AND account_id = :account AND status <> 'REVOKED'",
-                ""},
+                "retire_at_s = NULL, version = version + 1 WHERE sha256 = :sha256 "
+                "AND (account_id = :account OR id = :id) AND status <> 'REVOKED' RETURNING id",
+                "i"},
     [LOST] = {"restore_lost", "SELECT account_id, sha256 FROM lost_revocation", "ib"},
     [CAS] = {"restore_cas", "SELECT account_id, sha256 FROM ca WHERE status = 'INACTIVE'", "ib"},
     [CA_STOP] = {"restore_ca_stop",
@@ -105,24 +106,26 @@ static enum hf_err for_each(struct carry *carry, int list,
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-/* Revoked in the copy too, or, where the copy does not have it, never to be registered again. */
+/* Revoked in the copy too. Where the account does not have it in the copy, it is never to be
+ * registered again there. */
 static enum hf_err keep_revoked(struct carry *carry, const struct hf_rows *row, struct hf_why *why)
 {
-    int64_t account = hf_col_int(row, 0);
+    const int64_t account = hf_col_int(row, 0);
     uint8_t sha256[HF_SHA256_LEN];
     struct hf_credential there;
+    int64_t id = hf_col_int(row, 2);
 
     HF_TRY(hf_col_copy_bytes(row, 1, sha256, sizeof sha256, why));
     enum hf_err err = hf_credential_find(carry->to, account, sha256, &there, why);
     if (err == HF_E_NOT_FOUND)
-        return hf_restore_keep_lost(carry->to, account, sha256, why);
-    if (err != HF_OK || there.status == HF_CERT_REVOKED)
-        return err;
-    carry->restored->kept_revoked++;
-    return hf_db_execute(carry->to, &hf_restore_sql[REVOKE],
-                         HF_PARAMS(hf_p_int("account", account),
-                                   hf_p_bytes("sha256", sha256, sizeof sha256)),
-                         why);
+        err = hf_restore_keep_lost(carry->to, account, sha256, why);
+    HF_TRY(err);
+    err = hf_db_get_int(carry->to, &hf_restore_sql[REVOKE],
+                        HF_PARAMS(hf_p_int("account", account), hf_p_int("id", id),
+                                  hf_p_bytes("sha256", sha256, sizeof sha256)),
+                        &id, why);
+    carry->restored->kept_revoked += err == HF_OK;
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
 static enum hf_err keep_lost(struct carry *carry, const struct hf_rows *row, struct hf_why *why)

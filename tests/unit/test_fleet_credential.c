@@ -3,6 +3,7 @@
 #include "tests/support/fleet_world.h"
 
 #include "common/base/timetext.h"
+#include "server/fleet/restore_log.h"
 
 /* ---- registration ---------------------------------------------------------------------------- */
 
@@ -297,6 +298,10 @@ static void only_the_account_that_it_is_offered_to_may_accept(void **state)
                   HF_E_NOT_FOUND, "is offered");
     FLEET_REFUSED(w, hf_credential_cancel_transfer(&w->tx, two, row.id, &out, &w->why),
                   HF_E_NOT_FOUND, "no such certificate");
+    CHECK_OK(hf_restore_keep_lost(w->tx.db, two, row.sha256, &w->why)); /* revoked there once */
+    FLEET_REFUSED(w, hf_credential_accept_transfer(&w->tx, two, row.id, &out, &w->why), HF_E_STATE,
+                  "was revoked, before a backup was restored");
+    CHECK_OK(hf_db_execute_text(w->tx.db, "DELETE FROM lost_revocation", &w->why));
     wanted.account_id = two; /* registered there meanwhile */
     (void)fleet_register(w, &wanted);
     FLEET_REFUSED(w, hf_credential_accept_transfer(&w->tx, two, row.id, &out, &w->why), HF_E_STATE,

@@ -18,7 +18,7 @@ struct task {
     struct hf_fleet *fleet;
     const char *path, *log;
     struct hf_restored restored;
-    int64_t account, id;
+    int64_t account, id, to_account;
     enum hf_cert_status status;
     uint32_t number;
     sem_t is_done;
@@ -62,6 +62,14 @@ static enum hf_err set_status(struct task *task, struct hf_tx *tx, struct hf_why
 {
     struct hf_credential row;
     return hf_credential_set_status(tx, task->account, task->id, 0, task->status, "", &row, why);
+}
+
+/* To task->to_account, which accepts it. */
+static enum hf_err hand_over(struct task *task, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_credential row;
+    HF_TRY(hf_credential_transfer(tx, task->account, task->id, 0, task->to_account, "", &row, why));
+    return hf_credential_accept_transfer(tx, task->to_account, task->id, &row, why);
 }
 
 static enum hf_err make_account(struct task *task, struct hf_tx *tx, struct hf_why *why)
@@ -239,6 +247,38 @@ static void a_restore_takes_back_what_came_after_the_backup(void **state)
     hf_fleet_close(fleet);
 }
 
+/* Also in the account that it belonged to when the backup was made. */
+static void a_certificate_that_was_revoked_elsewhere_stays_revoked(void **state)
+{
+    struct hf_fleet *fleet = open_fleet(state);
+    int64_t one = new_account(fleet, "one"), two = new_account(fleet, "two");
+    int64_t moved = new_credential(fleet, one, 1);
+    int64_t same = new_credential(fleet, two, 2);
+
+    (void)new_credential(fleet, one, 2);
+    struct task task = {.path = temp_path(*state, "backup"),
+                        .account = one,
+                        .id = moved,
+                        .to_account = two};
+
+    task.body = backup;
+    CHECK_OK(run(fleet, &task, false, false));
+    change(fleet, one, moved, HF_CERT_INACTIVE);
+    task.body = hand_over;
+    CHECK_OK(run(fleet, &task, true, false));
+    change(fleet, two, moved, HF_CERT_REVOKED);
+    change(fleet, two, same, HF_CERT_REVOKED);
+
+    task.body = restore;
+    CHECK_OK(run(fleet, &task, true, true));
+    assert_int_equal(task.restored.kept_revoked, 2);
+    assert_int_equal(in_registry(fleet, one, 1), HF_CERT_REVOKED);
+    assert_int_equal(in_registry(fleet, two, 1), HF_CERT_NONE);
+    assert_int_equal(in_registry(fleet, two, 2), HF_CERT_REVOKED);
+    assert_int_equal(in_registry(fleet, one, 2), HF_CERT_ACTIVE); /* registered by itself */
+    hf_fleet_close(fleet);
+}
+
 /* The registry and the number of log entries stay. */
 static void expect_refused(struct hf_fleet *fleet, const char *path, enum hf_err err,
                            const char *part)
@@ -314,6 +354,7 @@ int main(void)
         IN_A_FOLDER(what_is_in_the_database_is_loaded_at_the_start),
         IN_A_FOLDER(one_process_has_the_database),
         IN_A_FOLDER(a_restore_takes_back_what_came_after_the_backup),
+        IN_A_FOLDER(a_certificate_that_was_revoked_elsewhere_stays_revoked),
         IN_A_FOLDER(a_backup_that_is_none_is_refused),
         IN_A_FOLDER(an_act_that_memory_cannot_follow_is_refused_alone),
     };
