@@ -26,15 +26,6 @@ void hf_received_take_over(uint32_t *flags)
 #endif
 }
 
-int hf_received_append(struct hf_bytes der, mbedtls_x509_crt **list)
-{
-    if (*list == NULL && (*list = hf_x509_new()) == NULL)
-        return MBEDTLS_ERR_X509_ALLOC_FAILED;
-    /* The copy owns its bytes: Mbed TLS looks at it until the verification ends, and by then the
-     * anchors may have been swapped. */
-    return hf_x509_parse(*list, der, true);
-}
-
 void hf_received_free_list(mbedtls_x509_crt *list)
 {
     mbedtls_x509_crt_free(list);
@@ -119,7 +110,10 @@ enum hf_err hf_received_judge(const struct hf_received *received,
         size_t index = verdict.path[1].index;
         struct hf_bytes issuer = index == HF_VERIFY_ANCHOR ? verdict.anchor.der
                                                            : received->certs[index];
-        if (hf_received_append(issuer, &out->issuer) == 0 &&
+        /* A copy that owns its bytes: Mbed TLS looks at it until the verification ends, and by then
+         * the anchors may have been swapped. */
+        out->issuer = hf_x509_new();
+        if (out->issuer != NULL && hf_x509_parse(out->issuer, issuer, true) == 0 &&
             take_name(out->issuer, received->leaf) == 0)
             return HF_OK;
         hf_received_free_list(out->issuer);

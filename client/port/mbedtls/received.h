@@ -45,7 +45,4 @@ void hf_received_take_over(uint32_t *flags);
 /** A list of copies that Mbed TLS may free as well; NULL is fine. */
 void hf_received_free_list(mbedtls_x509_crt *list);
 
-/** Append a copy of `der` to `*list` (NULL: begins one). 0, or an error of Mbed TLS. */
-HF_MUST_USE int hf_received_append(struct hf_bytes der, mbedtls_x509_crt **list);
-
 #endif
