@@ -38,6 +38,7 @@ struct hf_signer_service {
     int64_t next_refresh_s;
     int64_t warned_ms; /* of clients that were turned away: at most once a minute */
     int watchdog_ms;
+    int failed; /* the errno for which it ended; 0: none */
 };
 
 static enum hf_err listen_at(const char *path, int *out, struct hf_why *why)
@@ -73,7 +74,7 @@ static enum hf_err find_user(const char *name, uid_t *out, struct hf_why *why)
     return HF_OK;
 }
 
-/* SIGTERM, SIGINT and SIGHUP come as records to read. */
+/* SIGTERM, SIGINT and SIGHUP come as records to read. -1 with errno. */
 static int open_signals(void)
 {
     sigset_t set;
@@ -248,8 +249,10 @@ bool hf_signer_service_step(struct hf_signer_service *s, int most_ms)
     int ms = wait_ms(s);
     for (size_t i = 0; i < SLOTS; i++)
         s->slots[i].revents = 0;
-    if (poll(s->slots, SLOTS, ms < most_ms ? ms : most_ms) < 0 && errno != EINTR)
+    if (poll(s->slots, SLOTS, ms < most_ms ? ms : most_ms) < 0 && errno != EINTR) {
+        s->failed = errno;
         return false;
+    }
     if (s->slots[SLOT_SIGNALS].revents != 0 && !take_signal(s))
         return false;
     for (size_t i = SLOT_CLIENTS; i < SLOTS; i++)
@@ -280,11 +283,19 @@ enum hf_err hf_signer_serve(struct hf_signer *signer, const char *config_path, s
     HF_TRY(hf_signer_service_open(signer, &s, why));
     s->config_path = config_path;
     s->slots[SLOT_SIGNALS].fd = open_signals();
+    if (s->slots[SLOT_SIGNALS].fd < 0) {
+        int failed = errno;
+        hf_signer_service_close(s);
+        return hf_fail(why, HF_E_STATE, "signals cannot be received: %s", strerror(failed));
+    }
     hf_service_log(HF_LOG_INFO, "waiting for requests at %s", signer->config->signer.socket);
     hf_notify("READY=1");
     while (hf_signer_service_step(s, WAKE_MAX_MS))
         ;
     hf_notify("STOPPING=1");
+    int failed = s->failed;
     hf_signer_service_close(s);
-    return HF_OK;
+    return failed == 0
+               ? HF_OK
+               : hf_fail(why, HF_E_STATE, "requests cannot be waited for: %s", strerror(failed));
 }

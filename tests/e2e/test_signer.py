@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
 import time
 
 import pytest
@@ -322,6 +323,15 @@ def test_a_new_ca_is_noted_also_while_the_signer_runs(signer):
                                "--config", signer.config)
     assert "never overwritten" in refused
     assert signer.ok("signatures", after=0)["signatures"] == noted
+
+
+@pytest.mark.parametrize("limit", [8, 9])
+def test_without_descriptors_to_wait_with_it_fails(signer, limit):
+    signer.stop()
+    command = programs.command("holdfast-signer", "run", "--config", signer.config)
+    done = subprocess.run(["sh", "-c", f"ulimit -n {limit} && exec \"$@\"", "sh", *command],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "cannot be" in done.stderr
 
 
 def test_there_are_never_more_cas_than_the_service_is_told_of(signer):
