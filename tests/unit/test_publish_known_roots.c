@@ -92,12 +92,31 @@ static void a_text_means_a_fingerprint_a_table_or_a_part_of_a_subject(void **sta
     hf_known_roots_free(&known);
 }
 
+static void a_fault_is_on_the_line_that_an_editor_shows(void **state)
+{
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    const struct temp_dir *dir = *state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        const char *const files[] = {temp_path(dir, "factory.txt"), NULL};
+        struct hf_known_roots known = {0};
+        struct hf_why why = {0};
+        char text[128];
+        (void)snprintf(text, sizeof text, "# roots%s%sas-of 2026-13-40%s", ends[i], ends[i],
+                       ends[i]);
+        temp_write(files[0], text);
+        CHECK_REFUSED(hf_known_roots_load(files, &known, &why), HF_E_FORMAT, &why,
+                      "factory.txt, line 3: ");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_roots_that_aws_names_are_compiled_in),
         cmocka_unit_test(a_root_is_known_by_its_key_and_not_by_its_name),
         cmocka_unit_test_setup_teardown(the_earliest_plan_of_several_tables_counts, temp_dir_setup,
+                                        temp_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_fault_is_on_the_line_that_an_editor_shows, temp_dir_setup,
                                         temp_dir_teardown),
         cmocka_unit_test(a_text_means_a_fingerprint_a_table_or_a_part_of_a_subject),
     };

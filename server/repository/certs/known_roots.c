@@ -112,11 +112,11 @@ static enum hf_err take_table(struct hf_known_roots *known, const char *where, c
                        where);
     memcpy(r.set, name, len);
     while (*text != '\0') {
-        len = strcspn(text, "\r\n");
-        bool is_last = text[len] == '\0';
-        text[len] = '\0';
+        char *end = text + strcspn(text, "\r\n");
+        char *next = end + (*end != '\0') + (end[0] == '\r' && end[1] == '\n');
+        *end = '\0';
         HF_TRY(take_line(&r, text, why));
-        text += is_last ? len : len + 1;
+        text = next;
     }
     return HF_OK;
 }
