@@ -28,7 +28,7 @@ enum hf_err hf_address_parse(const char *text, union hf_peer *out, struct hf_why
         }
     }
     return hf_fail(why, HF_E_ARGUMENT,
-                   "--listen: expected ADDRESS:PORT in numbers, such as 127.0.0.1:8080, "
+                   "expected ADDRESS:PORT in numbers, such as 127.0.0.1:8080, "
                    "0.0.0.0:80 or [::]:80, found \"%s\"",
                    text);
 }

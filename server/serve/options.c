@@ -122,7 +122,8 @@ static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
         return hf_fail(why, HF_E_ARGUMENT, "--repo DIR is missing: the repository to serve");
     if (o->listen_text == NULL)
         return hf_fail(why, HF_E_ARGUMENT, "--listen ADDRESS:PORT is missing");
-    HF_TRY(hf_address_parse(o->listen_text, &o->listen, why));
+    if (hf_address_parse(o->listen_text, &o->listen, why) != HF_OK)
+        return hf_fail_context(why, "--listen");
     if (o->state != NULL && o->state[0] == '\0')
         return hf_fail(why, HF_E_ARGUMENT, "--state: the name of the folder is empty");
     if (o->access_log != NULL && o->access_log[0] == '\0')
