@@ -226,15 +226,21 @@ enum hf_err hf_targets_obtain(struct hf_client *c, const char *role,
 /* An entity tag means something to the server that gave it. Sent to another one, it would tell
  * which device asks, and it could be the tag of what that has new, given out in advance to make it
  * answer "not modified". So with several mirrors there is none, and it is stored behind the hash of
- * the URL that it came from: under another one it is not used. The timestamp is small. */
-static void keep_etag(struct hf_client *c, const char *etag)
+ * the URL that it came from: under another one it is not used. An attacker who answers once in
+ * place of the server could do the same: until a second answer has brought the same tag for the
+ * same timestamp, it is stored behind a "?" and not sent. The timestamp is small. */
+static void keep_etag(struct hf_client *c, const char *etag, bool is_same_timestamp)
 {
-    char url[HF_SHA256_HEX_LEN];
+    char url[HF_SHA256_HEX_LEN], text[sizeof c->state.etag - 1];
+    const char *known = c->state.etag;
 
     hf_sha256_hex(hf_bytes_of_text(c->urls[0]), url);
-    c->state.etag[0] = '\0';
-    if (c->n_urls == 1 && etag[0] != '\0')
-        (void)snprintf(c->state.etag, sizeof c->state.etag, "%s %s", url, etag);
+    (void)snprintf(text, sizeof text, "%s %s", url, etag);
+    bool is_repeated = is_same_timestamp && strcmp(known[0] == '?' ? known + 1 : known, text) == 0;
+    if (c->n_urls != 1 || etag[0] == '\0')
+        c->state.etag[0] = '\0';
+    else
+        (void)snprintf(c->state.etag, sizeof c->state.etag, "%s%s", is_repeated ? "" : "?", text);
 }
 
 static const char *find_etag(const struct hf_client *c)
@@ -258,7 +264,8 @@ static enum hf_err accept_timestamp(struct hf_client *c, void *arg, struct hf_re
         return hf_trusted_set_timestamp_is_final(&c->trusted, why);
     enum hf_err err = hf_trusted_set_update_timestamp(&c->trusted, hf_buf_bytes(&answer->body),
                                                       HF_FETCHED, why);
-    if (err != HF_OK && err != HF_E_SAME_VERSION)
+    const bool is_same = err == HF_E_SAME_VERSION;
+    if (err != HF_OK && !is_same)
         return hf_mirror_blame_answer(err, why);
     if (err == HF_OK) {
         c->state.timestamp_seen_s = c->trusted.now_s;
@@ -266,7 +273,7 @@ static enum hf_err accept_timestamp(struct hf_client *c, void *arg, struct hf_re
     } else { /* no news: what is trusted already must still be good for today */
         HF_TRY(hf_trusted_set_timestamp_is_final(&c->trusted, why));
     }
-    keep_etag(c, answer->etag);
+    keep_etag(c, answer->etag, is_same);
     return HF_OK;
 }
 

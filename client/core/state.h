@@ -156,8 +156,8 @@ struct hf_device_state {
     char check_text[HF_WHY_MAX];
     int64_t check_failures;
     int64_t timestamp_seen_s; /* when the cached one first came; HF_TIME_NONE for unknown */
-    char etag[HF_SHA256_HEX_LEN +
-              HF_ETAG_TEXT]; /* of the cached timestamp: SHA-256 of the URL, tag */
+    /* Of the cached timestamp: "?" while it is not sent, SHA-256 of the URL, tag. */
+    char etag[1 + HF_SHA256_HEX_LEN + HF_ETAG_TEXT];
     /* The version of this program and its receipts: another one may verify signatures better. */
     char receipts[HF_RECEIPTS_TEXT_SIZE + 32];
     struct hf_report_state report;

@@ -91,6 +91,7 @@ static void forged_304_past_the_expiry_of_the_timestamp(void **state)
     d->repo.roles[HF_ROLE_TIMESTAMP].expires_s = DEVICE_NOW_S + 8 * DAY;
     tuf_repo_publish_next(&d->repo);
     CHECK_OK(device_update(d));
+    CHECK_OK(device_update(d)); /* the tag is known, and sent from now on */
     d->repo.roles[HF_ROLE_TIMESTAMP].expires_s = DEVICE_NOW_S + 16 * DAY;
     device_publish(d, 2);
     fake_mirror_answer(mirror(d), "metadata/timestamp.json", 304, NULL);
@@ -104,6 +105,20 @@ static void forged_304_past_the_expiry_of_the_timestamp(void **state)
     attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_NETWORK,
                          ATTACK_URL "metadata/timestamp.json: expected HTTP 200, found HTTP 304");
     attack_check_over(d, 2);
+}
+
+/* An attacker who answers once has the timestamp of before, and the tag of the one that is
+ * published already. With that the honest server would say "nothing new". */
+static void tag_of_the_next_timestamp_given_out_once(void **state)
+{
+    struct device *d = *state;
+    CHECK_OK(device_update(d));
+    mirror(d)->etag = "of the next one";
+    CHECK_OK(device_update(d));
+    device_publish(d, 2);
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->fake.transport.n_not_modified, 0);
+    assert_int_equal(d->result.to_version, 2);
 }
 
 /* 304 to a device that has nothing to fall back on is no answer, whichever file it is for. */
@@ -189,6 +204,7 @@ int main(void)
         ATTACK_TEST(freeze_at_the_targets),
         ATTACK_TEST(freeze_at_the_snapshot_under_fresh_timestamps),
         ATTACK_TEST(forged_304_past_the_expiry_of_the_timestamp),
+        ATTACK_TEST(tag_of_the_next_timestamp_given_out_once),
         ATTACK_TEST(forged_304_for_what_was_not_asked_about),
         ATTACK_TEST(same_timestamp_past_its_expiry),
         ATTACK_TEST(freeze_by_turning_the_clock_back),

@@ -78,6 +78,7 @@ static void a_new_root_makes_them_void(void **state)
 {
     struct device *d = *state;
     CHECK_OK(update_counted(d));
+    CHECK_OK(update_counted(d)); /* the tag is known: what comes next does not come in full */
     d->repo.roles[HF_ROLE_ROOT].version++;
     tuf_repo_publish_root(&d->repo);
     CHECK_OK(update_counted(d));
@@ -103,6 +104,7 @@ static void a_refused_refresh_leaves_them_as_they_were(void **state)
 static void check_all_is_verified_again(struct device *d, const char *value)
 {
     char good[512];
+    CHECK_OK(update_counted(d)); /* the tag is known: what comes next does not come in full */
     snprintf(good, sizeof good, "%s", fake_store_value(&d->fake.store, VALUE));
     fake_store_put_value(&d->fake.store, VALUE, value);
     CHECK_OK(update_counted(d));

@@ -121,6 +121,7 @@ static void test_server_without_304_causes_no_writes(void **state)
     struct device *d = *state;
     mirror(d)->ignores_etags = true;
     CHECK_OK(device_update(d));
+    CHECK_OK(device_update(d)); /* the same tag again: from now on it is sent */
     CHECK_OK(device_update(d));
     assert_int_equal(d->fake.transport.n_not_modified, 0);
     assert_false(fake_store_has_written(&d->fake.store, "metadata timestamp"));
@@ -131,7 +132,8 @@ static void test_unchanged_timestamp_finishes_an_interrupted_update(void **state
 {
     struct device *d = *state;
     fake_mirror_answer(mirror(d), "metadata/2.targets.json", 503, NULL);
-    CHECK_REFUSED(device_update(d), HF_E_NETWORK, &d->why, A "metadata/2.targets.json");
+    for (int i = 0; i < 2; i++)
+        CHECK_REFUSED(device_update(d), HF_E_NETWORK, &d->why, A "metadata/2.targets.json");
     fake_mirror_reset(mirror(d));
     CHECK_OK(device_update(d));
     assert_int_equal(d->fake.transport.n_not_modified, 1);
