@@ -29,10 +29,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 HERE = Path(__file__).resolve().parent
 SETS = {
-    "azure": ("The roots that Azure's endpoints use.",
+    "azure": ("The roots that Azure's endpoints use. It moves to Microsoft TLS RSA Root G2 since 2026.",
               ["DigiCert Global Root G2", "DigiCert Global Root G3",
+               "DigiCert TLS RSA4096 Root G5", "DigiCert TLS ECC P384 Root G5",
                "Microsoft RSA Root Certificate Authority 2017",
-               "Microsoft ECC Root Certificate Authority 2017"]),
+               "Microsoft ECC Root Certificate Authority 2017", "Microsoft TLS RSA Root G2"]),
     "google": ("Google Trust Services, and the GlobalSign root whose key it has taken over.",
                ["GTS Root R1", "GTS Root R3", "GTS Root R4", "GlobalSign ECC Root CA - R4"]),
     "letsencrypt": ("Let's Encrypt. It issues from Root YE and Root YR since 2026-05-13.",
@@ -46,6 +47,9 @@ NOT_LISTED_YET = [
     ("e57b7e6f150c419102e8d5c055729ff967b9d1a829bf00cec89ca604ebf4a86f",
      "7e4e8838a8add6295de7ae3b047d3aba3488ab95db0a0aa56d897a00d8618bcf",
      "2045-09-02", "root-yr.pem", "ISRG Root YR"),
+    ("6a170583db584151e1c454eeca2a64cc5d8e484a5bd1156e720b4458654ee9e5",
+     "4b03c9966c863b2c008a95a5ed9254070448c7b219d283102f6a6c5b6e8e2acd",
+     "2040-04-10", "Microsoft_TLS_RSA_Root_G2.crt", "Microsoft TLS RSA Root G2"),
 ]
 HAND_WRITTEN = ["amazon", "amazon-eu"]
 HEAD = """# {title} Written by make-tables.py; amazon.txt explains the columns.

@@ -85,7 +85,7 @@ def test_debians_roots_by_table_subject_and_fingerprint(p):
 
 
 @debian
-@pytest.mark.parametrize("table,count", [("azure", 4), ("google", 4), ("letsencrypt", 2)])
+@pytest.mark.parametrize("table,count", [("azure", 6), ("google", 4), ("letsencrypt", 2)])
 def test_other_owners_sets_work_the_same(p, table, count):
     ctl.ok(*args(p, "add", "--select", table, set_name=table))
     assert len(anchors(p, set_name=table)) == count

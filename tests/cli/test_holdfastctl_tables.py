@@ -113,6 +113,11 @@ def test_the_tables_that_ship():
         assert rows[file.stem], file
     assert {row[5] for row in rows["letsencrypt"]} == {
         "ISRG Root X1", "ISRG Root X2", "ISRG Root YE", "ISRG Root YR"}
+    # What Microsoft documents for Azure, "Azure Certificate Authority details".
+    assert {row[5] for row in rows["azure"]} == {
+        "DigiCert Global Root G2", "DigiCert Global Root G3", "DigiCert TLS RSA4096 Root G5",
+        "DigiCert TLS ECC P384 Root G5", "Microsoft RSA Root Certificate Authority 2017",
+        "Microsoft ECC Root Certificate Authority 2017", "Microsoft TLS RSA Root G2"}
     named = {row[5]: row for row in rows["mozilla"]}
     assert named["Izenpe.com"][3] == "2026-04-15" and named["Izenpe.com"][4] != "-"
     assert (named["ePKI Root Certification Authority"][3],

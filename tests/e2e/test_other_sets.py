@@ -50,7 +50,7 @@ def held(device):
 
 
 @debian
-@pytest.mark.parametrize("table, least", [("azure", 4), ("google", 4), ("letsencrypt", 2),
+@pytest.mark.parametrize("table, least", [("azure", 6), ("google", 4), ("letsencrypt", 2),
                                           ("mozilla", 80)])
 def test_a_table_of_debians_roots(publisher, server, folder, table, least):
     device = follow(folder, publisher, server, table)
