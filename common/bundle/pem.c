@@ -28,16 +28,21 @@ static bool is_blank(uint8_t c)
 }
 
 /* The next line without its end and without blanks around it; false at the end of the text. Files
- * that were joined may have a byte order mark before any line. */
+ * that were joined may have a byte order mark before any line, and the end of a block on one line
+ * with the beginning of the next. */
 static bool next_line(struct walker *w, struct hf_bytes *line)
 {
+    static const char joined[] = END_LINE "-----BEGIN ";
     if (w->pos == w->text.len)
         return false;
     const uint8_t *start = w->text.data + w->pos;
     const uint8_t *newline = memchr(start, '\n', w->text.len - w->pos);
     size_t len = newline == NULL ? w->text.len - w->pos : (size_t)(newline - start);
-    w->pos += len + (newline == NULL ? 0 : 1);
-    w->line_no++;
+    const bool is_joined = len >= strlen(joined) && memcmp(start, joined, strlen(joined)) == 0;
+    if (is_joined)
+        len = strlen(END_LINE);
+    w->pos += len + (newline == NULL || is_joined ? 0 : 1);
+    w->line_no += is_joined ? 0 : 1;
     const size_t mark_len = hf_plain_mark_len((struct hf_bytes){start, len});
     start += mark_len;
     len -= mark_len;

@@ -13,10 +13,11 @@ typedef enum hf_err (*hf_pem_block_fn)(void *ctx, size_t index, struct hf_bytes 
 
 /**
  * Walk the blocks of `text`. Text between blocks is ignored, as RFC 7468 section 2 allows, and so
- * are a byte order mark and blanks at both ends of a line. But a block of any other label (a
- * private key!), a damaged one or one without end is HF_E_FORMAT with its number and line. Without
- * any block: HF_E_FORMAT for a known kind of file, with the command that converts it, else
- * HF_E_NOT_FOUND. HF_E_LIMIT.
+ * are blanks at both ends of a line, and what is left where files were joined: a byte order mark,
+ * and a missing end of line between two blocks. But a block of any other label (a private key!), a
+ * damaged one or one without end is HF_E_FORMAT with its number and line. Without any block:
+ * HF_E_FORMAT for a known kind of file, with the command that converts it, else HF_E_NOT_FOUND.
+ * HF_E_LIMIT.
  */
 HF_MUST_USE enum hf_err hf_pem_walk(struct hf_bytes text, hf_pem_block_fn fn, void *ctx,
                                     struct hf_why *why);

@@ -104,8 +104,8 @@ enum hf_err hf_file_sync_dir(const char *dir, struct hf_why *why)
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return hf_file_fail(why, "open the folder", dir, errno);
-    /* Some file systems cannot sync a folder and say EINVAL; they have nothing to lose there. */
-    int error = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
+    /* Some file systems cannot sync a folder and say so; they have nothing to lose there. */
+    int error = fsync(fd) == 0 || errno == EINVAL || errno == EBADF ? 0 : errno;
     close(fd);
     return error == 0 ? HF_OK : hf_file_fail(why, "sync the folder", dir, error);
 }
@@ -124,6 +124,18 @@ enum hf_err hf_file_rename(const char *from, const char *to, struct hf_why *why)
     return hf_file_sync_parent(to, why);
 }
 
+/* 0 or an errno. FAT gives every file the mode of the mount, and refuses another one: that does if
+ * it lets nobody read or write who should not. */
+static int set_mode(int fd, mode_t mode)
+{
+    struct stat st;
+    if (fchmod(fd, mode) == 0)
+        return 0;
+    int error = errno;
+    bool is_enough = fstat(fd, &st) == 0 && (st.st_mode & 0666 & ~mode) == 0;
+    return is_enough ? 0 : error;
+}
+
 /* 0 or an errno; closes `fd` either way. */
 static int fill_and_close(int fd, struct hf_bytes bytes, mode_t mode, bool is_synced)
 {
@@ -135,8 +147,8 @@ static int fill_and_close(int fd, struct hf_bytes bytes, mode_t mode, bool is_sy
         if (n > 0)
             bytes = (struct hf_bytes){bytes.data + n, bytes.len - (size_t)n};
     }
-    if (error == 0 && fchmod(fd, mode) != 0)
-        error = errno;
+    if (error == 0)
+        error = set_mode(fd, mode);
     if (error == 0 && is_synced && fsync(fd) != 0)
         error = errno;
     if (close(fd) != 0 && error == 0)

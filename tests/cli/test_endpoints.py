@@ -2,12 +2,16 @@
 import json
 import os
 import sqlite3
+import textwrap
+from pathlib import Path
 
 import agent
 import json_schema
 import net_pki
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 ATS = "abc123-ats.iot.eu-central-1.amazonaws.com"
 LEGACY = "abc123.iot.eu-central-1.amazonaws.com"
@@ -145,6 +149,37 @@ def test_a_key_that_is_not_the_certificates_is_refused(device):
     _, other = client_files(device, "other")
     sentence = device.refuses_init("--client-cert", cert, "--client-key", other)
     assert "is not that of the first certificate" in sentence
+
+
+def test_indented_client_files_and_joined_certificates_are_read(device):
+    cert, key = (Path(file) for file in client_files(device))
+    cert.write_text("\ufeff" + textwrap.indent(cert.read_text(), "    ") + "\ufeff" + agent.Root("A").pem)
+    key.write_text(textwrap.indent(key.read_text(), "    "))
+    device.init("--client-cert", cert, "--client-key", key)
+
+
+def test_client_files_of_another_kind_are_named(device):
+    cert, key = (Path(file) for file in client_files(device))
+    pem = cert.read_text()
+    for content, says in ((pem.encode("utf-16"), "`iconv -f UTF-16"), (b"no PEM", "expected PEM certificates"),
+                          (pem.replace("BEGIN ", "BEGIN TRUSTED ").encode(), "`openssl x509 -in FILE"),
+                          (pem.replace("\nMII", "\nM*I").encode(), "at line 2")):
+        cert.write_bytes(content)
+        said = device.refuses_init("--client-cert", cert, "--client-key", key)
+        assert f"the client certificate is not usable: {cert}: " in said and says in said
+    cert.write_text(pem)
+    odd = ed25519.Ed25519PrivateKey.generate()
+    key.write_bytes(odd.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                      serialization.NoEncryption()))
+    said = device.refuses_init("--client-cert", cert, "--client-key", key)
+    assert "the kind of key" in said and "is not supported here" in said
+    name = net_pki.name("Device of tomorrow")
+    cert.write_bytes(x509.CertificateBuilder().subject_name(name).issuer_name(name)
+                     .public_key(odd.public_key()).serial_number(1).not_valid_before(net_pki.NOW)
+                     .not_valid_after(net_pki.NOW + net_pki.DAY).sign(odd, None)
+                     .public_bytes(serialization.Encoding.PEM))
+    said = device.refuses_init("--client-cert", cert, "--client-key", key)
+    assert 'Device of tomorrow" is not supported here (signature algorithm Ed25519)' in said
 
 
 def test_a_key_with_a_passphrase_is_refused(device):

@@ -2,6 +2,7 @@
 import datetime
 import fcntl
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -608,6 +609,13 @@ def test_a_repository_that_is_not_there_is_refused(tmp_path, a):
                            "--set", "roots", "--profile", "full", a.file)
     assert sentence == (f"there is no repository in {tmp_path}/none; holdfastctl init makes one")
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_a_repository_that_may_not_be_opened_is_not_called_absent(p, a):
+    p.repo.chmod(0o700)
+    done = ctl.run(*p.add_args(a.file), user=65534, cwd="/")
+    assert done.code == 1 and "ermission denied" in done.err and "init" not in done.err
 
 
 def test_a_clock_behind_the_last_signature_is_refused(p, a):

@@ -111,7 +111,11 @@ def test_the_client_certificate_ends_or_is_gone(device, tmp_path, days, lost, co
                                         (-1, "the update server's CA expired on"), (200, "OK")])
 def test_the_update_server_s_ca_ends(device, tmp_path, days, says):
     agent.ok("--state", device.state, "config", "set", "server-ca",
-             net_pki.write_pem(tmp_path / "ca.pem", agent.Root("Server", end=ctl.NOW + days * DAY).cert))
+             net_pki.write_pem(tmp_path / "ca.pem", agent.Root("Server").cert))
+    with sqlite3.connect(device.database) as connection: # one that has expired cannot be set
+        connection.execute("UPDATE config SET server_ca = ?",
+                           [agent.Root("Server", end=ctl.NOW + days * DAY).pem])
+    connection.close()
     code, line = check(checked(device))
     assert code == (0 if says == "OK" else 1) and says in line
 
@@ -123,6 +127,12 @@ def test_reports_that_are_not_sent(device, failures, code):
         agent.refused("--state", device.state, "report", "--send")
     found, line = check(checked(device))
     assert found == code and ("no reports are sent: POST http://127.0.0.1:1" in line) == (code == 1)
+
+
+def test_an_export_without_a_command_is_all_they_need(device, tmp_path):
+    checked(device)
+    agent.ok("--state", device.state, "export", "--out", tmp_path / "roots.pem", "--keep")
+    assert check(device)[0] == 0
 
 
 def test_the_state_cannot_be_read(tmp_path):

@@ -117,6 +117,79 @@ static void a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(void 
     assert_int_equal(temp_count(dir->path), 1);
 }
 
+/* FAT: all files have the mode of the mount, and none can be given another one. Some network file
+ * systems sync no folder. */
+static mode_t mode_of_mount; /* 0: a file system with modes */
+static int fsync_errno;      /* of folders; 0: it works */
+
+int __wrap_fchmod(int fd, mode_t mode);
+int __real_fchmod(int fd, mode_t mode);
+int __wrap_fstat(int fd, struct stat *st);
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fsync(int fd);
+int __real_fsync(int fd);
+
+int __wrap_fchmod(int fd, mode_t mode)
+{
+    if (mode_of_mount == 0)
+        return __real_fchmod(fd, mode);
+    errno = EPERM;
+    return -1;
+}
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+    int code = __real_fstat(fd, st);
+    if (code == 0 && mode_of_mount != 0)
+        st->st_mode = (st->st_mode & ~0777U) | mode_of_mount;
+    return code;
+}
+
+int __wrap_fsync(int fd)
+{
+    struct stat st;
+    if (fsync_errno == 0 || __real_fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode))
+        return __real_fsync(fd);
+    errno = fsync_errno;
+    return -1;
+}
+
+static void a_file_system_without_modes_serves_for_what_it_keeps_from_nobody(void **state)
+{
+    static const struct {
+        mode_t mount, mode;
+        bool works;
+    } cases[] = {{0755, 0644, true},  {0700, 0600, true},  {0777, 0666, true},
+                 {0755, 0600, false}, {0777, 0644, false}, {0750, 0600, false}};
+    struct hf_why why = {0};
+    const char *path = temp_path(*state, "a");
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mode_of_mount = cases[i].mount;
+        enum hf_err err = hf_file_replace(path, hf_bytes_of_text("new"), cases[i].mode, &why);
+        mode_of_mount = 0;
+        if (cases[i].works)
+            CHECK_OK(err);
+        else
+            CHECK_REFUSED(err, HF_E_STORAGE, &why, "Operation not permitted");
+    }
+}
+
+static void a_folder_that_cannot_be_synced_is_not_a_fault(void **state)
+{
+    static const struct {
+        int error;
+        enum hf_err err;
+    } cases[] = {{EINVAL, HF_OK}, {EBADF, HF_OK}, {EIO, HF_E_STORAGE}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fsync_errno = cases[i].error;
+        enum hf_err err = hf_file_sync_dir(temp_path(*state, "."), NULL);
+        fsync_errno = 0;
+        assert_int_equal(err, cases[i].err);
+    }
+}
+
 static void a_link_is_replaced_itself_and_not_what_it_points_to(void **state)
 {
     struct hf_why why = {0};
@@ -293,6 +366,8 @@ int main(void)
         IN_TEMP(the_content_of_a_file_is_compared_to_the_last_byte),
         IN_TEMP(a_file_that_is_none_has_no_content),
         IN_TEMP(a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it),
+        IN_TEMP(a_file_system_without_modes_serves_for_what_it_keeps_from_nobody),
+        IN_TEMP(a_folder_that_cannot_be_synced_is_not_a_fault),
         IN_TEMP(a_link_is_replaced_itself_and_not_what_it_points_to),
         IN_TEMP(a_relative_name_without_a_folder_is_replaced),
         IN_TEMP(a_write_that_fails_leaves_the_old_file_and_nothing_else),

@@ -70,6 +70,7 @@ static void a_byte_order_mark_and_blanks_around_lines_are_read(void **state)
     static const char *const texts[] = {
         "\xEF\xBB\xBF" ABC DEFG,
         "\xEF\xBB\xBF" ABC "\xEF\xBB\xBF" DEFG, /* two files, joined */
+        BEGIN "YWJj\n-----END CERTIFICATE-----" DEFG,
         " -----BEGIN CERTIFICATE----- \n  YWJj \t\n\t" END DEFG "\n",
         BEGIN "YW Jj\n" END BEGIN "  ZGVm  \n\n  Zw==\n" END,
         "-----BEGIN CERTIFICATE-----\r\nYWJj\r\n-----END CERTIFICATE-----\r\n" DEFG,

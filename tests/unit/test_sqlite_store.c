@@ -161,8 +161,8 @@ static void a_new_store_is_empty_and_for_its_owner_only(void **state)
     assert_int_equal(temp_mode(temp_path(dir, "holdfast.db")), 0600);
     assert_int_equal(temp_mode(temp_path(dir, "holdfast.db-wal")), 0600);
     assert_int_equal(temp_mode(temp_path(dir, "bundles")), 0700);
-    assert_int_equal(temp_mode(file_of(state, 1, content_a, ".pem")), 0600);
-    assert_int_equal(temp_mode(file_of(state, 1, content_a, ".json")), 0600);
+    assert_int_equal(temp_mode(file_of(state, 1, content_a, ".pem")), 0644);
+    assert_int_equal(temp_mode(file_of(state, 1, content_a, ".json")), 0644);
     CHECK_REFUSED(hf_sqlite_store_open(dir->path, true, &other, &why), HF_E_STATE, &why,
                   "exists already");
     assert_null(other);

@@ -3,6 +3,8 @@
 #include "client/port/identity/device_key.h"
 #include "client/port/identity/limits.h"
 
+#include "common/bundle/cert.h"
+#include "common/bundle/pem.h"
 #include "common/os/file_util.h"
 #include "common/tls/handshake.h"
 
@@ -21,18 +23,56 @@ static enum hf_err read_file(const char *path, bool is_secret, struct hf_buf *ou
     return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s is empty", path);
 }
 
+static enum hf_err add_certificate(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
+{
+    struct hf_unsupported_cert unsupported;
+
+    (void)index;
+    if (mbedtls_x509_crt_parse_der(ctx, der.data, der.len) == 0)
+        return HF_OK;
+    return hf_cert_describe_unsupported(der, &unsupported)
+               ? hf_fail(why, HF_E_FORMAT, "\"%s\" is not supported here (%s)", unsupported.subject,
+                         unsupported.what)
+               : hf_fail(why, HF_E_FORMAT, "expected a certificate, found something else");
+}
+
 enum hf_err hf_client_chain_load(const char *path, mbedtls_x509_crt *chain, struct hf_why *why)
 {
     struct hf_buf file = {0};
+    struct hf_why reason = {0};
     enum hf_err err = read_file(path, false, &file, why);
 
-    if (err == HF_OK && mbedtls_x509_crt_parse(chain, file.data, file.len + 1) != 0 &&
-        mbedtls_x509_crt_parse(chain, file.data, file.len) != 0)
-        err = hf_fail(why, HF_E_FORMAT,
-                      "%s is not a certificate, or not one as a whole; PEM or DER is expected",
-                      path);
+    /* The first reads a file with the key in it too. The second reads what was pasted with blanks,
+     * and its sentence names what is wrong. */
+    if (err == HF_OK && mbedtls_x509_crt_parse(chain, file.data, file.len + 1) != 0) {
+        mbedtls_x509_crt_free(chain);
+        if (hf_pem_or_der_walk(hf_buf_bytes(&file), add_certificate, chain, &reason) != HF_OK)
+            err = hf_fail(why, HF_E_FORMAT, "%s: %s", path, reason.text);
+    }
     hf_buf_free(&file);
     return err;
+}
+
+/* As a key looks that was pasted from YAML; Mbed TLS wants none of the blanks. */
+static void unindent(struct hf_buf *text)
+{
+    size_t len = 0;
+    bool is_start = true;
+
+    for (size_t i = 0; i < text->len; i++) {
+        uint8_t c = text->data[i];
+        if (is_start && (c == ' ' || c == '\t'))
+            continue;
+        is_start = c == '\n';
+        text->data[len++] = c;
+    }
+    sodium_memzero(text->data + len, text->len - len);
+}
+
+static int parse_key_bytes(mbedtls_pk_context *key, const struct hf_buf *file, size_t len)
+{
+    return mbedtls_pk_parse_key(key, file->data, len, NULL, 0, mbedtls_psa_get_random,
+                                MBEDTLS_PSA_RANDOM_STATE);
 }
 
 static enum hf_err parse_key_file(const char *path, mbedtls_pk_context *key, struct hf_why *why)
@@ -42,11 +82,13 @@ static enum hf_err parse_key_file(const char *path, mbedtls_pk_context *key, str
     int code = 0;
 
     if (err == HF_OK) {
-        code = mbedtls_pk_parse_key(key, file.data, file.len + 1, NULL, 0, mbedtls_psa_get_random,
-                                    MBEDTLS_PSA_RANDOM_STATE);
+        code = parse_key_bytes(key, &file, file.len + 1);
         if (code == MBEDTLS_ERR_PK_KEY_INVALID_FORMAT) /* DER has no NUL */
-            code = mbedtls_pk_parse_key(key, file.data, file.len, NULL, 0, mbedtls_psa_get_random,
-                                        MBEDTLS_PSA_RANDOM_STATE);
+            code = parse_key_bytes(key, &file, file.len);
+        if (code != 0) {
+            unindent(&file);
+            code = parse_key_bytes(key, &file, file.len + 1);
+        }
         sodium_memzero(file.data, file.len);
     }
     hf_buf_free(&file);
@@ -54,6 +96,11 @@ static enum hf_err parse_key_file(const char *path, mbedtls_pk_context *key, str
         return hf_fail(why, HF_E_KEY,
                        "the key in %s is encrypted, and the device cannot ask for its "
                        "passphrase; store it without one, readable by its owner only",
+                       path);
+    if (code == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG || code == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE)
+        return hf_fail(why, HF_E_KEY,
+                       "the kind of key in %s is not supported here (expected RSA, P-256, P-384 or "
+                       "P-521)",
                        path);
     return code == 0
                ? err

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MODE 0600
+#define FILE_MODE 0644 /* of what is public; the folder is for its owner alone */
 #define REVOKED_FILE "revoked"
 
 struct file_name {

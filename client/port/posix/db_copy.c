@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DATABASE "holdfast.db"
@@ -80,6 +81,13 @@ static void remove_leftovers(const char *state_dir)
     closedir(folder);
 }
 
+/* The copy is as readable as the database, also where the file system gives all files one mode. */
+static mode_t mode_of(sqlite3 *db)
+{
+    struct stat st;
+    return stat(sqlite3_db_filename(db, "main"), &st) == 0 ? st.st_mode & 0666 : 0600;
+}
+
 enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, char known_root[HF_SHA256_HEX_LEN],
                              struct hf_why *why)
 {
@@ -95,7 +103,7 @@ enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, char known_root
     if (err == HF_OK && (bytes = sqlite3_serialize(db, "main", &len, 0)) == NULL)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for a copy of the database");
     if (err == HF_OK)
-        err = hf_file_replace(path.text, (struct hf_bytes){bytes, (size_t)len}, 0600, why);
+        err = hf_file_replace(path.text, (struct hf_bytes){bytes, (size_t)len}, mode_of(db), why);
     sqlite3_free(bytes);
     return err == HF_OK ? HF_OK : hf_fail_context(why, "the database's copy is not up to date");
 }
