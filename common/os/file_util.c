@@ -124,8 +124,8 @@ enum hf_err hf_file_rename(const char *from, const char *to, struct hf_why *why)
     return hf_file_sync_parent(to, why);
 }
 
-/* 0 or an errno. FAT gives every file the mode of the mount, and refuses another one: that does if
- * it lets nobody read or write who should not. */
+/* 0 or an errno. FAT gives every file the mode of the mount and refuses another one. That is enough
+ * if no other user may read or write what `mode` does not allow. */
 static int set_mode(int fd, mode_t mode)
 {
     struct stat st;
