@@ -110,8 +110,8 @@ static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, size_t
     if (err != HF_OK)
         hf_log(c, HF_LEVEL_DEBUG, "GET %s: failed with \"%s\"", request.url, hf_err_name(err));
     else
-        hf_log(c, HF_LEVEL_DEBUG, "GET %s: HTTP %d, %zu bytes, %s%s", request.url, answer.status,
-               answer.body.len, answer.tls[0] != '\0' ? answer.tls : "no TLS",
+        hf_log(c, HF_LEVEL_DEBUG, "GET %s: HTTP %d, %zu bytes, %s%s%s", request.url, answer.status,
+               answer.body.len, answer.tls[0] != '\0' ? answer.tls : "no TLS", answer.way,
                c->waives_validation ? ", chain not validated (recovery)" : "");
     if (c->waives_validation)
         answer.etag[0] = '\0'; /* sent back one day, it would tell this device from others */

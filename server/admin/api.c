@@ -180,6 +180,26 @@ static enum hf_err fail_transfer(struct hf_admin_api *api, CURLcode code, struct
                                    : "Start holdfastd, or name its socket with --socket");
 }
 
+static bool is_verbose;
+
+void hf_admin_log_requests(void)
+{
+    is_verbose = true;
+}
+
+static void log_request(const struct hf_admin_api *api, const char *method, const char *path,
+                        long status)
+{
+    if (!is_verbose)
+        return;
+    fprintf(stderr, "holdfast-admin: %s %s at %s: ", method, path,
+            api->socket != NULL ? api->socket : api->origin);
+    if (status > 0)
+        fprintf(stderr, "HTTP %ld\n", status);
+    else
+        fputs("no answer\n", stderr);
+}
+
 /* The URL of `path`, and the headers of each request. Both are to be freed, also on failure. */
 static enum hf_err begin(struct hf_admin_api *api, const char *path, const char *accept,
                          struct hf_buf *url, struct curl_slist **headers)
@@ -228,6 +248,7 @@ enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, 
                      call->is_long ? HF_ADMIN_LONG_TIMEOUT_S : HF_ADMIN_TIMEOUT_S);
     CURLcode code = curl_easy_perform(api->curl);
     (void)curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
+    log_request(api, call->method, call->path, status);
     if (code != CURLE_OK) {
         err = fail_transfer(api, code, why);
         goto out;
@@ -337,6 +358,7 @@ enum hf_err hf_admin_follow(struct hf_admin_api *api, struct hf_admin_feed *feed
     if (code == CURLE_OK)
         code = curl_easy_perform(api->curl);
     (void)curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &f.status);
+    log_request(api, "GET", feed->path, f.status);
     if (*feed->is_stopped != 0)
         err = HF_OK;
     else if (code != CURLE_OK)

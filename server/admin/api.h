@@ -31,6 +31,9 @@ HF_MUST_USE enum hf_err hf_admin_open(const struct hf_admin_target *target,
                                       struct hf_admin_api **out, struct hf_why *why);
 void hf_admin_close(struct hf_admin_api *api);
 
+/** Log each request, with its status, to standard error from now on: --verbose. */
+void hf_admin_log_requests(void);
+
 struct hf_admin_call {
     const char *method;   /* "GET" */
     const char *path;     /* "/v1/accounts?limit=100" */

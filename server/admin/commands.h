@@ -59,6 +59,7 @@ struct hf_admin_options {
          "FILE"},                                                                                   \
         {"json", '\0', HF_CLI_FLAG, HF_ADMIN_AT(is_json),                                           \
          "print what the service answered as JSON"},                                                \
+        {"verbose", 'v', HF_CLI_VERBOSE, 0, "log each request to standard error"},                  \
         HF_CLI_HELP_ROW, HF_CLI_END
 
 enum hf_admin_field_kind {

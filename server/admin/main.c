@@ -1,4 +1,5 @@
 /* holdfast-admin: the operator's command line. Its commands and its help. */
+#include "server/admin/api.h"
 #include "server/admin/commands.h"
 
 #include "common/cli/report.h"
@@ -26,9 +27,11 @@ static const char help_after[] =
     "  holdfast-admin enroll-token create --account pumps --uses 200\n\n"
     "Options:\n"
     "  -h, --help     show this help; holdfast-admin help COMMAND shows that of a command\n"
-    "  -V, --version  show the version\n\n" EXITS;
+    "  -V, --version  show the version\n"
+    "  -v, --verbose  log each request to standard error (also after the command)\n\n" EXITS;
 
 static const struct hf_cli_option options[] = {{"version", 'V', HF_CLI_VERSION},
+                                               {"verbose", 'v', HF_CLI_VERBOSE},
                                                HF_CLI_HELP_ROW,
                                                HF_CLI_END};
 static struct hf_admin_options before_command;
@@ -80,6 +83,7 @@ int main(int argc, const char **argv)
         .shows_summaries = true,
         .options = options,
         .values = &before_command,
+        .on_verbose = hf_admin_log_requests,
     };
     int code = hf_cli_main(&program, argc, argv);
     free(commands);

@@ -214,6 +214,15 @@ def test_verbose_says_what_is_done_on_standard_error(device):
     assert all(line.startswith("holdfast: ") for line in outcome.err.splitlines())
 
 
+def test_verbose_names_the_proxy_without_its_password(device, url):
+    agent.ok("--state", device.state, "config", "set", "url", "http://far.example")
+    proxy = url.removeprefix("http://")  # which is none, and does not find the file
+    outcome = agent.run("-v", "--state", device.state, "update",
+                        env=dict(agent.environment(), http_proxy=f"http://me:secret@{proxy}"))
+    line, = [x for x in outcome.err.splitlines() if "timestamp.json: HTTP 404" in x]
+    assert line.endswith(f", no TLS, proxy {proxy}") and "secret" not in outcome.err
+
+
 def test_a_link_to_the_active_bundle_is_fit_for_other_programs(device):
     update(device)
     active = device.state / "bundles" / "active"

@@ -183,6 +183,10 @@ def test_an_operator_is_told_where_the_service_was_looked_for(service, folder):
     assert said.code == 1
     assert said.err == (f"holdfast-admin: {none}: the service does not answer: No such file or directory. "
                         "Start holdfastd, or name its socket with --socket\n")
+    logged = programs.call("holdfast-admin", "account", "list", "--socket", none, "-v")
+    assert logged.err == f"holdfast-admin: GET /v1/accounts at {none}: no answer\n{said.err}"
+    logged = programs.call("holdfast-admin", "-v", "account", "show", "none", "--config", service.config)
+    assert logged.err.splitlines()[0].endswith("/admin.sock: HTTP 404") and "/v1/accounts/none at " in logged.err
 
 
 def test_a_limit_is_one_and_no_use_is_no_token(service):

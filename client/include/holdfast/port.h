@@ -31,6 +31,8 @@ struct hf_request {
 
 #define HF_ETAG_TEXT 128 /* bytes of an entity tag with its quotes and NUL; common ones have 40 */
 
+#define HF_RESPONSE_WAY_MAX 192
+
 struct hf_response {
     int status;         /* 200, 304, 404, … after redirects */
     struct hf_buf body; /* of a 200; empty otherwise */
@@ -39,6 +41,8 @@ struct hf_response {
      * server. */
     char etag[HF_ETAG_TEXT];
     char tls[16]; /* "TLSv1.3", for the log; empty without TLS or if unknown */
+    /* For the log: ", proxy HOST:PORT", ", redirected to HOST"; empty for the straight way. */
+    char way[HF_RESPONSE_WAY_MAX];
 };
 
 /* Reports to the fleet service, JSON. A port that signs them does it as common/report/signature.h

@@ -305,6 +305,21 @@ enum hf_err hf_http_transport_call(struct hf_http_transport *t,
 
 /* ---- the port -------------------------------------------------------------------------------- */
 
+static void describe_way(const struct get *get, char out[HF_RESPONSE_WAY_MAX])
+{
+    char host[HF_ENDPOINT_TEXT];
+    int len = 0;
+
+    if (get->proxy.is_used) {
+        hf_endpoint_format(&get->proxy.peer, host);
+        len = snprintf(out, HF_RESPONSE_WAY_MAX, ", proxy %.70s", host);
+    }
+    if (get->n_redirects > 0) {
+        hf_endpoint_format(&get->url.peer, host);
+        (void)snprintf(out + len, HF_RESPONSE_WAY_MAX - (size_t)len, ", redirected to %.70s", host);
+    }
+}
+
 static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why)
 {
@@ -321,6 +336,7 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
         *out = (struct hf_response){.status = get.answer.status, .body = get.answer.body};
         get.answer.body = (struct hf_buf){0};
         (void)snprintf(out->tls, sizeof out->tls, "%s", get.tls_version);
+        describe_way(&get, out->way);
         if (out->status == 200 && is_at_origin(&get))
             memcpy(out->etag, get.answer.etag, sizeof out->etag);
     } else {

@@ -194,9 +194,10 @@ enum hf_err hf_redirect_resolve(const struct hf_redirect_targets *targets,
                        "it redirects to another server, which is not followed while the server's "
                        "chain is not validated (recovery)");
     if (!is_same_server(asked, &next) && !is_configured(targets, &next))
-        return hf_fail(why, HF_E_NETWORK,
-                       "it redirects to a server that is neither a mirror nor a redirect host of "
-                       "this device; if that is right, allow the server with --redirect-host");
+        return hf_fail(
+            why, HF_E_NETWORK,
+            "it redirects to a server that is neither a mirror nor a redirect host of "
+            "this device; if that is right, add it: `holdfast config set redirect-hosts`");
     *out = next;
     return HF_OK;
 }
