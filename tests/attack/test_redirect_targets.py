@@ -57,7 +57,7 @@ def test_redirect_to_a_configured_host(world, tmp_path):
             conn, request, number)) as mirror:
         device.init(url=mirror.url(""))
         seen = len(world.site.requests)
-        assert "--redirect-host" in agent.refused("--state", device.state, "update")
+        assert "config set redirect-hosts" in agent.refused("--state", device.state, "update")
         assert len(world.site.requests) == seen
         device.state = tmp_path / "another"
         device.init("--redirect-host", f"127.0.0.1:{world.site.port}", url=mirror.url(""))
