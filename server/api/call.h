@@ -128,8 +128,8 @@ HF_MUST_USE enum hf_err hf_api_param_sha256(const struct hf_api_call *call, size
 HF_MUST_USE enum hf_err hf_api_param_number(const struct hf_api_call *call, size_t i, int64_t *out,
                                             struct hf_why *why);
 
-/** In a step of HF_API_SIGNER: ask it. `request` is taken; `fd` goes with it unless it is
- *  negative. */
+/** In a step of HF_API_SIGNER: ask it. `request` is taken; `fd` goes with it unless it is negative.
+ *  A failure may set call->status: a step that goes on all the same clears it. */
 HF_MUST_USE enum hf_err hf_api_ask_signer_take(struct hf_api_call *call, json_t *request, int fd,
                                                json_t **answer, struct hf_why *why);
 

@@ -44,6 +44,7 @@ static enum hf_err ask_signer(struct hf_api_call *call, struct hf_tx *tx, struct
     enum hf_err err = hf_api_ask_signer_take(call, json_pack("{s:s}", "verb", "status"), -1,
                                              &answer, &reason);
     json_decref(answer);
+    call->status = 0; /* its failure is a part of the answer */
     return err == HF_OK ? HF_OK : add_fault(faults, "signer", reason.text, why);
 }
 

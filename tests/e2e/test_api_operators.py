@@ -453,6 +453,10 @@ def test_the_signer_is_asked_and_what_it_did_is_logged(api, signer, folder):
         assert answer.status == status
         assert ("not today" in answer.json["detail"]) == (status != 500)
     assert len([e for e in log(api) if e["action"] not in asked]) == 2
+    for error in ("limit", "format", "busy"):
+        signer.failing = (error, "not today, says the signer", "status")
+        answer = api.get("/readyz")
+        assert (answer.status, answer.json["detail"]) == (503, "not ready: signer: not today, says the signer")
     signer.failing = None
     signer.stop()
     assert api.get("/v1/status").json["log"]["entries"] == len(log(api))

@@ -17,7 +17,7 @@ class FakeSigner:
     def __init__(self, path):
         self.path = path
         self.cas = {}       # name: (account, Ca)
-        self.failing = None  # (error, sentence): of every verb but status
+        self.failing = None  # (error, sentence): of every verb but status; (error, sentence, "status"): of that too
         self.asked = []
         self.is_free = threading.Event()  # cleared: it hears what it is asked for, and answers later
         self.is_free.set()
@@ -60,7 +60,7 @@ class FakeSigner:
             self.folders.append(os.readlink(f"/proc/self/fd/{fd}"))
             os.close(fd)
         verb = request["verb"]
-        if self.failing and verb != "status":
+        if self.failing and (verb != "status" or verb in self.failing):
             return {"ok": False, "error": self.failing[0], "sentence": self.failing[1]}
         if verb == "cas":
             return {"ok": True, "cas": [
