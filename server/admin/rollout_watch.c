@@ -2,8 +2,6 @@
 #include "server/admin/follow.h"
 #include "server/admin/rollout.h"
 
-#include "common/cli/report.h"
-
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,16 +84,14 @@ static enum hf_err connected(void *ctx, struct hf_why *why)
     return read_again(ctx, why);
 }
 
-static bool is_about(const json_t *data, const char *name)
+static bool is_about(const json_t *data, const json_t *rollout)
 {
-    const char *set = json_string_value(json_object_get(data, "set"));
-    const char *profile = json_string_value(json_object_get(data, "profile"));
-    char of[512];
+    static const char *const names[] = {"set", "profile", "version"};
+    bool is_same = true;
 
-    (void)snprintf(of, sizeof of, "%s/%s/%lld", set != NULL ? set : "",
-                   profile != NULL ? profile : "",
-                   (long long)json_integer_value(json_object_get(data, "version")));
-    return strcmp(of, name) == 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        is_same &= json_equal(json_object_get(data, names[i]), json_object_get(rollout, names[i]));
+    return is_same;
 }
 
 /* hf_admin_follower.take: what happened is asked for, so that all that is drawn is of one
@@ -109,7 +105,7 @@ static enum hf_err take(void *ctx, const struct hf_stream_event *event, struct h
         return HF_OK;
     HF_TRY(
         hf_json_parse_within(event->data, "an event of the service", EVENT_HEAP_MAX, &data, why));
-    const bool is_ours = strcmp(event->kind, "gap") == 0 || is_about(data, w->name);
+    const bool is_ours = strcmp(event->kind, "gap") == 0 || is_about(data, w->shown);
     json_decref(data);
     return is_ours ? read_again(w, why) : HF_OK;
 }
