@@ -202,16 +202,16 @@ static void log_request(const struct hf_admin_api *api, const char *method, cons
 
 /* The URL of `path`, and the headers of each request. Both are to be freed, also on failure. */
 static enum hf_err begin(struct hf_admin_api *api, const char *path, const char *accept,
-                         struct hf_buf *url, struct curl_slist **headers)
+                         struct hf_buf *url, struct curl_slist **headers, struct hf_why *why)
 {
-    HF_TRY(hf_buf_printf(url, "%s%s", api->origin, path));
     *headers = curl_slist_append(*headers, accept);
     if (api->authorization != NULL)
         *headers = curl_slist_append(*headers, api->authorization);
     api->error[0] = '\0';
-    return curl_easy_setopt(api->curl, CURLOPT_URL, (const char *)url->data) == CURLE_OK
+    return *headers != NULL && hf_buf_printf(url, "%s%s", api->origin, path) == HF_OK &&
+                   curl_easy_setopt(api->curl, CURLOPT_URL, (const char *)url->data) == CURLE_OK
                ? HF_OK
-               : HF_E_MEMORY;
+               : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 }
 
 enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, struct hf_why *why)
@@ -223,7 +223,7 @@ enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, 
     json_t *value = NULL;
     call->etag[0] = call->next[0] = '\0';
     call->answer = NULL;
-    enum hf_err err = begin(api, call->path, "Accept: application/json", &url, &headers);
+    enum hf_err err = begin(api, call->path, "Accept: application/json", &url, &headers, why);
     if (err == HF_OK && call->body != NULL)
         err = hf_json_write(call->body, &body, why);
     if (err != HF_OK)
@@ -345,14 +345,12 @@ enum hf_err hf_admin_follow(struct hf_admin_api *api, struct hf_admin_feed *feed
     char last_id[128];
 
     feed->retry_after_s = 0;
-    enum hf_err err = begin(api, feed->path, "Accept: text/event-stream", &url, &headers);
+    enum hf_err err = begin(api, feed->path, "Accept: text/event-stream", &url, &headers, why);
+    if (err != HF_OK)
+        goto out;
     if (feed->last_id[0] != '\0') {
         (void)snprintf(last_id, sizeof last_id, "Last-Event-ID: %s", feed->last_id);
         headers = curl_slist_append(headers, last_id);
-    }
-    if (err != HF_OK || headers == NULL) {
-        err = hf_fail(why, HF_E_MEMORY, "no memory for a request");
-        goto out;
     }
     CURLcode code = set_following(api->curl, &f, headers);
     if (code == CURLE_OK)

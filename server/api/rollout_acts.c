@@ -355,8 +355,10 @@ static enum hf_err exclude(struct hf_api_call *call, struct hf_tx *tx, struct hf
 
     HF_TRY(check_reason(call, why));
     HF_TRY(begin(call, tx, &work, why));
-    if (hf_account_find(tx->db, hf_body_text(call->body, "account"), &account, why) != HF_OK)
-        return hf_fail(why, HF_E_NOT_FOUND, "\"account\": there is no account of this name");
+    enum hf_err err = hf_account_find(tx->db, hf_body_text(call->body, "account"), &account, why);
+    if (err == HF_E_NOT_FOUND)
+        return hf_fail(why, err, "\"account\": there is no account of this name");
+    HF_TRY(err);
     HF_TRY(hf_device_find(tx->db, account.id, hf_body_text(call->body, "device"), &device, why));
     row.account_id = account.id;
     row.device_id = device.id;
