@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AT(member) offsetof(struct hf_admin_options, member)
 #define FILE_BYTES_MAX (64u * 1024u)
 
 /* ---- where the service is -------------------------------------------------------------------- */

@@ -24,11 +24,10 @@ struct hf_admin_options {
     char *mode, *proof, *signer_ca, *status, *auto_registration;
     char *kind, *device, *group, *to, *message, *role, *expires;
     char *prefix, *set, *result, *silent_since, *version, *what, *since;
-    char *key, *seals, *log;
+    char *key, *log;
     char *reason, *until, *check, *state;
     char *approval;
     int uses, limit;
-    long long after;
 };
 
 #define HF_ADMIN_AT(member) offsetof(struct hf_admin_options, member)

@@ -1,6 +1,5 @@
 #include "server/admin/event_stream.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void hf_event_stream_begin(struct hf_event_stream *s)

@@ -6,7 +6,6 @@
 #include "server/admin/commands.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>

@@ -2,7 +2,6 @@
 #include "server/api/parts.h"
 
 #include "server/fleet/ca.h"
-#include "server/fleet/names.h"
 
 #include <string.h>
 

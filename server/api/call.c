@@ -2,11 +2,9 @@
 
 #include "common/base/digest.h"
 #include "common/base/percent.h"
-#include "common/base/timetext.h"
 #include "common/os/service.h"
 #include "server/api/problem.h"
 #include "server/fleet/idempotency.h"
-#include "server/fleet/names.h"
 #include "server/signer/protocol.h"
 
 #include <inttypes.h>

@@ -4,7 +4,6 @@
 #include "server/identity/registration.h"
 
 #include <openssl/x509.h>
-#include <stdlib.h>
 #include <string.h>
 
 static json_t *ca_json(const struct hf_ca_row *row)

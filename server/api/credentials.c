@@ -4,7 +4,6 @@
 #include "server/identity/registration.h"
 
 #include <openssl/x509.h>
-#include <string.h>
 
 static enum hf_err answer_credential(struct hf_api_call *call, struct hf_tx *tx, unsigned status,
                                      const struct hf_credential *row, struct hf_why *why)

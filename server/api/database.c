@@ -3,7 +3,6 @@
 
 #include "server/fleet/audit_log.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
 /* The entry of the log that says who asked, which the backup has. */

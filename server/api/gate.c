@@ -3,10 +3,8 @@
 #include "common/base/names.h"
 #include "common/base/digest.h"
 #include "common/os/service.h"
-#include "server/fleet/ca.h"
 #include "server/fleet/credential.h"
 #include "server/fleet/report_key.h"
-#include "server/identity/registration.h"
 
 #include <openssl/x509.h>
 #include <stdlib.h>

@@ -2,8 +2,6 @@
 
 #include "common/bundle/pem.h"
 
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 const struct hf_api_route *const hf_api_admin_routes[] = {

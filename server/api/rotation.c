@@ -2,7 +2,6 @@
 #include "server/api/order.h"
 
 #include "common/base/timetext.h"
-#include "server/identity/registration.h"
 
 #include <openssl/x509.h>
 #include <string.h>

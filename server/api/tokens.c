@@ -5,7 +5,6 @@
 #include "server/fleet/admin_token.h"
 
 #include <sodium.h>
-#include <string.h>
 
 static json_t *token_json(const struct hf_admin_token *row)
 {

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <sodium.h>
-#include <string.h>
 
 enum hf_err hf_audit_extend(struct hf_audit_head *head, const json_t *entry, struct hf_why *why)
 {

@@ -3,7 +3,6 @@
 #include "server/findings/check.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* One finding: of the role of offline keys if it is due, since a person has to act; otherwise of
  * the first one. */

@@ -1,6 +1,5 @@
 #include "server/fleet/admin_token.h"
 
-#include "common/json/json.h"
 #include "server/fleet/audit_log.h"
 #include "server/fleet/names.h"
 

@@ -3,7 +3,6 @@
 #include "common/json/json.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 enum { HEAD, INSERT, LIST, LIST_OF_ACCOUNT, AT, SEAL_INSERT, SEAL_LIST, SEAL_LAST };
 

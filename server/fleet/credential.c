@@ -56,8 +56,6 @@ const struct hf_sql hf_credential_sql[] = {
                                 SELECT "WHERE account_id = :account AND device_id = :device "
                                        "AND (:status = '' OR status = :status) " PAGE,
                                 TYPES},
-    [HF_CRED_LIST_OFFERED] = {"credential_list_offered",
-                              SELECT "WHERE transfer_account_id = :account " PAGE, TYPES},
     [HF_CRED_LIST_REGISTERED] = {"credential_list_registered",
                                  "SELECT id, account_id, sha256, kind, mode, status, is_confirmed, "
                                  "is_rotation_asked FROM credential",
@@ -238,10 +236,6 @@ enum hf_err hf_credential_list(struct hf_db *db, const struct hf_credential_filt
                                                            : hf_cert_status_name(filter->status));
     struct hf_credential row;
 
-    if (filter->is_offered)
-        return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST_OFFERED],
-                               HF_PARAMS(account, from, most), read_credential, &row, each, ctx,
-                               why);
     if (filter->device_id != 0)
         return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST_OF_DEVICE],
                                HF_PARAMS(account, from, most, status,

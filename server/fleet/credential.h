@@ -147,7 +147,6 @@ struct hf_credential_filter {
     int64_t account_id;
     enum hf_cert_status status; /* HF_CERT_NONE: any */
     int64_t device_id;          /* 0: any */
-    bool is_offered;            /* those that other accounts offer to this one, instead */
 };
 /** A struct hf_credential each, by number, after `after`. */
 HF_MUST_USE enum hf_err hf_credential_list(struct hf_db *db,

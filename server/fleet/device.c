@@ -5,8 +5,6 @@
 #include "server/fleet/names.h"
 #include "server/fleet/report_key.h"
 
-#include <string.h>
-
 #define COLUMNS "id, account_id, name, group_name, created_s, version"
 #define TYPES "iittii"
 

@@ -1,7 +1,6 @@
 #include "server/fleet/report.h"
 
 #include "common/base/timetext.h"
-#include "common/json/json.h"
 #include "server/fleet/events.h"
 #include "server/fleet/report_row.h"
 #include "server/fleet/series.h"

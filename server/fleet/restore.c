@@ -10,8 +10,6 @@
 #include "server/fleet/report_key.h"
 #include "server/fleet/restore_log.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -5,7 +5,6 @@
 #include "server/fleet/credential.h"
 #include "server/fleet/signature.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {

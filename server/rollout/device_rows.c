@@ -1,7 +1,5 @@
 #include "server/rollout/device_rows.h"
 
-#include <string.h>
-
 enum { LIST, GET, SAID };
 
 /* A certificate of a production line enrols devices and is none's. */

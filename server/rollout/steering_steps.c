@@ -1,7 +1,6 @@
 /* What is due in one rollout, and how the signer is asked for it. */
 #include "server/rollout/steering_parts.h"
 
-#include "common/json/json.h"
 #include "common/os/service.h"
 #include "server/rollout/cause.h"
 

@@ -3,10 +3,6 @@
 #include "common/json/json.h"
 #include "server/rollout/engine.h"
 
-#include <sodium.h>
-#include <stdio.h>
-#include <string.h>
-
 #define ANSWER "the signer's answer"
 
 struct hf_rollout_intent hf_rollout_step_next(const struct hf_published_bundle *bundle)

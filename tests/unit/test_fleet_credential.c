@@ -550,8 +550,6 @@ static void a_list_holds_what_was_asked_for(void **state)
     assert_int_equal(n_listed(w, (struct hf_credential_filter){one, HF_CERT_ACTIVE}), 2);
     assert_int_equal(n_listed(w, (struct hf_credential_filter){one, .device_id = b.device_id}), 2);
     assert_int_equal(n_listed(w, (struct hf_credential_filter){two, .device_id = b.device_id}), 0);
-    assert_int_equal(n_listed(w, (struct hf_credential_filter){two, .is_offered = true}), 1);
-    assert_int_equal(n_listed(w, (struct hf_credential_filter){one, .is_offered = true}), 0);
 }
 
 int main(void)
