@@ -62,7 +62,9 @@ static void print_text(const struct hf_simulation *s, FILE *out)
                 s->forecasts[0].who);
     for (size_t i = 0; i < s->n_notes; i++) {
         const struct hf_date_note *note = &s->notes[i];
-        if (note->why[0] != '\0')
+        if (strcmp(note->kind, "rejected") == 0)
+            fprintf(out, "note     devices reject this bundle: %s\n", note->why);
+        else if (note->why[0] != '\0')
             fprintf(out, "note     no server is validated through \"%s\": %s\n", note->subject,
                     note->why);
         else

@@ -243,11 +243,12 @@ static enum hf_err obtain_bundle(struct hf_client *c, const struct hf_simulation
     /* A certificate that is no CA would validate no server, whatever its dates say. */
     for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++)
         err = hf_policy_check_ca(&bundle.anchors[i], why);
-    if (err == HF_OK)
+    if (err == HF_OK) {
         *out = bundle;
-    else
-        hf_bundle_free(&bundle);
-    return err;
+        return HF_OK;
+    }
+    hf_bundle_free(&bundle);
+    return hf_fail_context(why, "the bundle");
 }
 
 /* Keep those that the query asks about: endpoints if any was seen, and nothing else then, because
@@ -352,11 +353,27 @@ static struct hf_date_note *add_note(struct hf_simulation *out, const struct hf_
     return note;
 }
 
+static void note_dates(struct hf_simulation *out, const struct hf_anchor *anchor)
+{
+    const enum hf_anchor_state state = hf_policy_anchor_state(anchor, out->now_s);
+    char day[HF_TIME_TEXT_MAX];
+
+    if (state == HF_ANCHOR_EXPIRED) {
+        hf_time_format_day(anchor->cert.not_after_s, day);
+        (void)snprintf(add_note(out, anchor, HF_END_REFUSED)->why, HF_WHY_MAX, "it expired on %s",
+                       day);
+    } else if (state == HF_ANCHOR_NOT_YET_VALID) {
+        hf_time_format_day(anchor->cert.not_before_s, day);
+        (void)snprintf(add_note(out, anchor, HF_END_REFUSED)->why, HF_WHY_MAX,
+                       "it is not valid before %s", day);
+    }
+}
+
 static enum hf_err fill(const struct hf_bundle *bundle, const struct hf_dependencies *dependencies,
                         struct hf_simulation *out, struct hf_why *why)
 {
     out->forecasts = calloc(dependencies->n + 1, sizeof *out->forecasts);
-    out->notes = calloc(2 * bundle->n_anchors + 1, sizeof *out->notes);
+    out->notes = calloc(3 * bundle->n_anchors + 1, sizeof *out->notes);
     if (out->forecasts == NULL || out->notes == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the simulation of %zu trust anchors",
                        bundle->n_anchors);
@@ -373,6 +390,17 @@ static enum hf_err fill(const struct hf_bundle *bundle, const struct hf_dependen
             add_note(out, anchor, HF_END_DISTRUST)->at_s = anchor->distrust_after_s;
         if (hf_verify_anchor(anchor->der) != 0)
             hf_words_anchor(anchor->der, add_note(out, anchor, HF_END_REFUSED)->why, HF_WHY_MAX);
+        else
+            note_dates(out, anchor);
+    }
+    /* An intermediate, for example, that nothing signed calls one. */
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        struct hf_why reason = {0};
+        if (hf_policy_check_anchor(&bundle->anchors[i], &reason) == HF_OK)
+            continue;
+        struct hf_date_note *note = add_note(out, &bundle->anchors[i], HF_END_REFUSED);
+        note->kind = "rejected";
+        memcpy(note->why, reason.text, sizeof note->why);
     }
     return HF_OK;
 }

@@ -187,6 +187,13 @@ def test_a_leaf_in_the_factory_bundle_is_refused(device):
     assert "x.example" in device.refuses_init("--bundle", file)
 
 
+def test_root_metadata_is_not_a_root_certificate(device):
+    file = device.folder / "root.pem"
+    file.write_text(agent.Root("A").pem)
+    said = device.refuses_init(root=file)
+    assert "--root: expected root metadata (TUF, JSON)" in said and f"found PEM in {file}" in said
+
+
 def test_a_server_ca_that_is_none_is_refused(device):
     file = device.folder / "ca.pem"
     for content in (b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"\0\0"):

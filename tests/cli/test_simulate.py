@@ -187,6 +187,28 @@ def test_a_root_that_validates_no_server_holds_none(tmp_path):
     assert found["notes"] == [{"kind": "refused", "root": "O=Holdfast Test, CN=Mail", "time": None, "why": says}]
 
 
+@pytest.mark.parametrize("start, end, says", [
+    (-900, -400, "it expired on "), (400, 900, "it is not valid before "),
+])
+def test_a_root_that_is_not_in_date_is_named(tmp_path, start, end, says):
+    file = tmp_path / "new.pem"
+    file.write_text(agent.Root("A", start=NOW + start * DAY, end=NOW + end * DAY).pem)
+    text = simulate("--bundle", file, "--at", day(NOW), code=4)
+    assert f'note     no server is validated through "O=Holdfast Test, CN=A": {says}' in text
+
+
+def test_an_intermediate_is_not_silently_taken_for_a_root(tmp_path):
+    """The second certificate that `openssl s_client -showcerts` prints."""
+    file = tmp_path / "new.pem"
+    issuer = net_pki.Authority("A", end=NOW + 4000 * DAY)
+    net_pki.write_pem(file, net_pki.Authority("B", issuer=issuer, end=NOW + 4000 * DAY).cert)
+    text = simulate("--bundle", file, "--at", day(NOW), code=0)
+    assert ('note     devices reject this bundle: "O=Holdfast Test, CN=B" is no root: it is issued by '
+            '"O=Holdfast Test, CN=A"') in text
+    note, = simulate_json("--bundle", file, "--at", day(NOW))["notes"]
+    assert (note["kind"], note["root"]) == ("rejected", "O=Holdfast Test, CN=B")
+
+
 def test_an_endpoint_that_the_device_does_not_know_is_looked_at(device, tmp_path):
     authority = net_pki.Authority("Server Root", start=NOW - DAY, end=NOW + 900 * DAY)
     cert, key = authority.leaf("localhost", start=NOW - DAY, end=NOW + 90 * DAY)
@@ -250,7 +272,7 @@ def test_a_server_certificate_is_no_root(tmp_path):
     file = tmp_path / "leaf.pem"
     file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
     said = agent.refused("simulate", "--bundle", file, "--at", "2030-01-01")
-    assert "is not a CA certificate" in said and "x.example" in said
+    assert said.startswith("holdfast: the bundle: ") and "is not a CA certificate" in said and "x.example" in said
 
 
 def test_a_file_that_is_no_bundle_and_a_device_that_is_none(tmp_path):

@@ -53,9 +53,11 @@ struct hf_forecast {
 /* A date of an anchor that ends no chain, as far as is known; or an anchor that none can end in. */
 struct hf_date_note {
     char subject[256];
-    const char *kind;     /* "distrust", or "refused": no server is validated through it */
-    int64_t at_s;         /* the last second before; INT64_MIN: refused */
-    char why[HF_WHY_MAX]; /* refused: what is wrong with it; else empty */
+    /* "distrust"; "refused": no server is validated through it; "rejected": devices reject a bundle
+     * with it */
+    const char *kind;
+    int64_t at_s;         /* the last second before; INT64_MIN: not of "distrust" */
+    char why[HF_WHY_MAX]; /* what is wrong with it; empty of "distrust" */
 };
 
 struct hf_simulation {
