@@ -44,7 +44,16 @@ def test_a_pin_may_name_the_key(p, a):
 def test_a_pin_of_nothing_given_is_refused(p, a, b):
     assert p.refuses(*args(p, "add", "--pin", a.sha256, "--pin", b.sha256, a.file), code=2) == (
         f"--pin {b.sha256}: no certificate or key of that SHA-256 is given")
+    assert p.refuses(*args(p, "add", "--pin", "1" * 16, "--pin", b.sha256, a.file), code=2) == (
+        f"--pin {'1' * 16}, {b.sha256}: no certificate or key of that SHA-256 is given")
     assert p.refuses(*args(p, "add", "--pin", "all", a.file), code=2).startswith("--pin: ")
+
+
+def test_selects_that_choose_nothing_are_all_named(p, a):
+    assert p.refuses(*args(p, "add", "--select", "Root A", "--select", "Root Y", "--select", "Root Z",
+                           "--pin", a.sha256, a.file), code=2) == (
+        '"Root Y", "Root Z" is no SHA-256, table of known roots or part of a subject of any '
+        "certificate there")
 
 
 def test_an_impostor_of_a_known_name_needs_a_pin(p, tmp_path):

@@ -508,6 +508,8 @@ def test_outage_7_an_intermediate_of_the_devices_own_chain(p, a, b, root, tmp_pa
     ("\nserver iot.test x.pem\n", "line 2: expected endpoint NAME CHAIN.pem"),
     ("endpoint iot.test none.pem\n", "none.pem"),
     ("# nothing\n", "names no endpoint"),
+    ("endpoint a none.pem\nserver b\n", "none.pem; "),
+    ("endpoint a none.pem\nserver b\n", "line 2: expected endpoint NAME CHAIN.pem"),
 ])
 def test_a_list_of_endpoints_that_is_none(p, a, tmp_path, text, words):
     p.add(a.file)

@@ -309,7 +309,8 @@ static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, stru
 {
     struct reading r = {.endpoints = e, .file = file};
     struct hf_buf text = {0};
-    enum hf_err err = HF_OK;
+    struct hf_why all = {0}; /* what is wrong with the lines */
+    enum hf_err err = HF_OK, worst = HF_OK;
     char *line, *rest = NULL;
     HF_TRY(hf_file_read_any(file, ENDPOINTS_BYTES_MAX, &text, why));
     if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL)
@@ -324,10 +325,16 @@ static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, stru
         if (len > 0 && line[len - 1] == '\r') /* as editors elsewhere end a line */
             line[len - 1] = '\0';
         r.line++;
-        err = check_line(&r, line, why);
-        if (err == HF_OK)
-            err = take_line(&r, line, why);
+        struct hf_why one = {0};
+        enum hf_err fault = check_line(&r, line, &one);
+        if (fault == HF_OK)
+            fault = take_line(&r, line, &one);
+        if (fault != HF_OK)
+            hf_text_append(all.text, sizeof all.text, "%s%s", worst == HF_OK ? "" : "; ", one.text);
+        worst = worst == HF_OK ? fault : worst;
     }
+    if (err == HF_OK && worst != HF_OK)
+        err = hf_fail(why, worst, "%s", all.text);
     if (err == HF_OK && e->n_chains + e->n_live + e->n_silences == 0)
         err = hf_fail(why, HF_E_FORMAT, "%s names no endpoint", file);
     hf_buf_free(&text);

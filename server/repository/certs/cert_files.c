@@ -1,5 +1,6 @@
 #include "server/repository/certs/cert_files.h"
 
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 #include "common/os/file_util.h"
@@ -197,13 +198,17 @@ static enum hf_err note_missing(const struct reading *r, const char *table, stru
 static enum hf_err check_selects(const struct reading *r, struct hf_why *why)
 {
     const char *const *selects = r->source->selects;
+    char unused[HF_WHY_MAX / 2] = "";
     for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
         if (r->n_selected[i] == 0)
-            return hf_fail(why, HF_E_ARGUMENT,
-                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
-                           "any certificate there",
+            hf_text_append(unused, sizeof unused, "%s\"%.80s\"", unused[0] == '\0' ? "" : ", ",
                            selects[i]);
     }
+    if (unused[0] != '\0')
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "%s is no SHA-256, table of known roots or part of a subject of any "
+                       "certificate there",
+                       unused);
     if (r->n_not_chosen > 0)
         HF_TRY(hf_findings_add(r->source->left_out, HF_LINT_NOT_SELECTED, "--select", why,
                                "%zu certificate(s) are left out, because no --select chooses them: "

@@ -1,6 +1,7 @@
 #include "server/repository/certs/select.h"
 
 #include "common/base/digest.h"
+#include "common/base/plaintext.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -81,6 +82,7 @@ enum hf_err hf_vouching_check_pins(const struct hf_vouching *by, const struct hf
                                    struct hf_why *why)
 {
     const char *const *pins = by->pins;
+    char unused[HF_WHY_MAX] = "";
     for (size_t i = 0; pins != NULL && pins[i] != NULL; i++) {
         struct hf_fingerprint pin;
         size_t n_fitting = 0;
@@ -89,10 +91,13 @@ enum hf_err hf_vouching_check_pins(const struct hf_vouching *by, const struct hf
         for (size_t j = 0; bundle != NULL && j < bundle->n_anchors; j++)
             n_fitting += fits(&pin, &bundle->anchors[j].cert);
         if (bundle != NULL && n_fitting == 0)
-            return hf_fail(why, HF_E_ARGUMENT,
-                           "--pin %s: no certificate or key of that SHA-256 is given", pin.digits);
+            hf_text_append(unused, sizeof unused, "%s%s", unused[0] == '\0' ? "" : ", ",
+                           pin.digits);
     }
-    return HF_OK;
+    return unused[0] == '\0'
+               ? HF_OK
+               : hf_fail(why, HF_E_ARGUMENT,
+                         "--pin %s: no certificate or key of that SHA-256 is given", unused);
 }
 
 static bool is_signed(const struct hf_cert *cert, const struct hf_bundle *bundle)
