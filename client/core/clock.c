@@ -85,8 +85,11 @@ void hf_clock_floor_apply(struct hf_client *c)
 {
     struct hf_clock_state *clock = &c->state.clock;
 
-    if (strlen(clock->targets_keys) != HF_SHA256_HEX_LEN - 1)
-        clock->targets_s = 0; /* it is not known whose time it is */
+    /* No signed time is that late. With such a floor all metadata would have expired for ever. */
+    if (clock->root_s > CLOCK_MAX_S)
+        clock->root_s = 0;
+    if (clock->targets_s > CLOCK_MAX_S || strlen(clock->targets_keys) != HF_SHA256_HEX_LEN - 1)
+        clock->targets_s = 0; /* or it is not known whose time it is */
     c->clock_floor_s = HF_BUILD_TIME_S;
     if (clock->root_s > c->clock_floor_s)
         c->clock_floor_s = clock->root_s;

@@ -103,6 +103,16 @@ static void test_floor_never_falls(void **state)
     assert_int_equal(stored_floor(d), DEVICE_NOW_S - HF_DAY_S);
 }
 
+static void test_floor_after_the_year_9999_is_damage(void **state)
+{
+    struct device *d = *state;
+    CHECK_OK(device_update(d));
+    fake_store_put_value(&d->fake.store, "clock.floor", "9223372036854775807");
+    device_reboot(d);
+    CHECK_OK(device_update(d));
+    assert_int_equal(stored_floor(d), DEVICE_NOW_S - HF_DAY_S);
+}
+
 static void test_device_that_boots_in_1970(void **state)
 {
     struct device *d = *state;
@@ -162,6 +172,7 @@ int main(void)
         TEST(test_verified_root_moves_the_floor_though_the_rest_fails),
         TEST(test_time_of_a_new_root_counts_in_the_same_update),
         TEST(test_floor_never_falls),
+        TEST(test_floor_after_the_year_9999_is_damage),
         TEST(test_device_that_boots_in_1970),
         TEST(test_clock_far_ahead_is_named),
         TEST(test_abandoned_repository_is_not_blamed_on_the_clock),
