@@ -13,6 +13,7 @@
 
 #define RETRY_FIRST_S INT64_C(300)
 #define RETRY_MAX_S (6 * INT64_C(3600))
+#define RETRY_ASKED_MAX_S (7 * HF_DAY_S) /* a service that asks for more gets this */
 #define FAILURES_COUNTED_MAX 16 /* the longest wait is reached with 8 */
 #define REFUSALS_MAX 3          /* of one report, before it is given up */
 #define ROUNDS_MAX 3            /* requests at once: a full queue is two */
@@ -115,8 +116,8 @@ static enum hf_err acknowledge(struct hf_client *c, const struct batch *b, const
     return hf_state_end(c, err, why);
 }
 
-/* From three quarters of the wait to five quarters. What the service asks for is never cut
- * short. */
+/* From three quarters of the wait to five quarters. What the service asks for, up to a week, is
+ * never cut short. */
 static int64_t next_wait_s(const struct hf_client *c, int64_t retry_after_s)
 {
     int64_t wait_s = RETRY_FIRST_S;
@@ -128,6 +129,8 @@ static int64_t next_wait_s(const struct hf_client *c, int64_t retry_after_s)
     if (wait_s > RETRY_MAX_S)
         wait_s = RETRY_MAX_S;
     wait_s = wait_s * 3 / 4 + ((wait_s / 2 * drawn) >> 32);
+    if (retry_after_s > RETRY_ASKED_MAX_S)
+        retry_after_s = RETRY_ASKED_MAX_S;
     if (retry_after_s > wait_s)
         wait_s = retry_after_s + ((retry_after_s / 8 * drawn) >> 32);
     return wait_s;

@@ -421,6 +421,20 @@ static void retry_after_is_obeyed(void **state)
     assert_int_equal(n_waiting(d), 3);
 }
 
+static void retry_after_is_a_week_at_most(void **state)
+{
+    struct device *d = *state;
+    struct hf_report_status status;
+
+    settle(d);
+    CHECK_OK(hf_client_note_current(d->client, &d->why));
+    d->fake.transport.service = (struct fake_service_answer){.status = 503,
+                                                             .retry_after_s = INT64_MAX};
+    CHECK_REFUSED(send_reports(d, false), HF_E_NETWORK, &d->why, "(HTTP 503)");
+    hf_client_report_status(d->client, &status);
+    assert_in_range(status.next_try_s - d->fake.now_s, 7 * HF_DAY_S, 8 * HF_DAY_S);
+}
+
 static void an_answer_that_is_none_removes_nothing(void **state)
 {
     struct device *d = *state;
@@ -677,6 +691,7 @@ int main(void)
         REPORT_TEST(what_is_shown_is_what_is_sent),
         REPORT_TEST(after_a_failure_it_waits_longer_and_longer),
         REPORT_TEST(retry_after_is_obeyed),
+        REPORT_TEST(retry_after_is_a_week_at_most),
         REPORT_TEST(an_answer_that_is_none_removes_nothing),
         REPORT_TEST(a_report_that_is_never_taken_does_not_block_the_others),
         REPORT_TEST(a_clone_keeps_its_reports_and_says_so_once),
