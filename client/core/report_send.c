@@ -14,9 +14,9 @@
 #define RETRY_FIRST_S INT64_C(300)
 #define RETRY_MAX_S (6 * INT64_C(3600))
 #define RETRY_ASKED_MAX_S (7 * HF_DAY_S) /* a service that asks for more gets this */
-#define FAILURES_COUNTED_MAX 16 /* the longest wait is reached with 8 */
-#define REFUSALS_MAX 3          /* of one report, before it is given up */
-#define ROUNDS_MAX 3            /* requests at once: a full queue is two */
+#define FAILURES_COUNTED_MAX 16          /* the longest wait is reached with 8 */
+#define REFUSALS_MAX 3                   /* of one report, before it is given up */
+#define ROUNDS_MAX 3                     /* requests at once: a full queue is two */
 #define CLOCK_SLACK_S INT64_C(3600)
 
 /* ---- a batch --------------------------------------------------------------------------------- */

@@ -83,7 +83,7 @@ static int format_front(enum hf_log_level level, char *out, size_t size)
             return snprintf(out, size, "<%d>", (int)level);
     }
     hf_time_format(time(NULL), now);
-    return snprintf(out, size, "%s %s %s: ", now, program_invocation_short_name, name);
+    return snprintf(out, size, "%s %.64s %s: ", now, program_invocation_short_name, name);
 }
 
 static bool write_line(const char *line, size_t len)
