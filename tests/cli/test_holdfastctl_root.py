@@ -32,6 +32,18 @@ def draft(p, tmp_path):
 
 # ---- the ceremony ---------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("name, shown", [("schlüssel", "schl??ssel"), ("schl\udcfcssel", "schl?ssel"),
+                                         ("k" * 140, "k" * 128)])
+def test_a_key_may_be_in_a_file_of_any_name(p, holders, draft, tmp_path, name, shown):
+    public = holders[0].public.parent / f"{name}.pub"
+    ctl.ok("key", "generate", "--key", tmp_path / "new.key.json", "--public", public,
+           "--insecure-no-passphrase")
+    assert shown in edit("add-key", draft, "root", "--key", public)
+    holders[0].file.rename(holders[0].folder / f"{name}.key.json")
+    holders[0].sign(draft)
+    assert shown in ctl.ok("root", "status", draft)
+
+
 def test_a_draft_as_it_is_renews_the_expiry(p, holders, draft):
     before = ctl.tree(p.repo)
     assert "signed by 0 of 3 keys of version 1 (2 must), 0 of 3 of version 2 (2 must)" in \

@@ -44,7 +44,7 @@ static enum hf_err add_key(json_t *signed_part, json_t *names, const char *role,
         err = hf_fail(why, HF_E_STATE, "role %s has the key %s already", role, id);
     else if (json_object_set(json_object_get(signed_part, "keys"), id, key.json) != 0 ||
              json_array_append_new(key_ids, json_string(id)) != 0 ||
-             json_object_set_new(names, id, json_string(key.name)) != 0)
+             json_object_set_new(names, id, hf_label_to_json(key.name)) != 0)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
     hf_public_key_free(&key);
     return err;

@@ -5,6 +5,7 @@
 #include "common/os/file_util.h"
 #include "common/tuf/key.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,16 @@ bool hf_label_is_plain(const char *text)
             return false;
     }
     return len >= 1 && len <= HF_LABEL_MAX;
+}
+
+json_t *hf_label_to_json(const char *text)
+{
+    char label[HF_LABEL_MAX + 1];
+    (void)snprintf(label, sizeof label, "%s", text);
+    for (char *c = label; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    return json_string(label);
 }
 
 enum hf_err hf_public_key_to_json(const uint8_t public_key[HF_PUBLIC_KEY_LEN], json_t **out,

@@ -16,6 +16,10 @@
 /** Printable ASCII of 1 to HF_LABEL_MAX characters: what a terminal shows as it is. */
 bool hf_label_is_plain(const char *text);
 
+/** `text`, such as the name of a key's file, as one: cut, and other bytes become '?'. Owned; NULL
+ *  when memory is short. */
+json_t *hf_label_to_json(const char *text);
+
 /** The key object of an Ed25519 key. `*out` is a new reference. No I/O. */
 HF_MUST_USE enum hf_err hf_public_key_to_json(const uint8_t public_key[HF_PUBLIC_KEY_LEN],
                                               json_t **out, struct hf_why *why);

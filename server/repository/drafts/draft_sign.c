@@ -22,7 +22,7 @@ static bool is_wanted(void *context, const struct hf_key_file *file)
     search->n_chosen += key.id != NULL;
     if (key.id == NULL || search->names == NULL)
         return false;
-    search->failures += json_object_set_new(search->names, key.id, json_string(file->name));
+    search->failures += json_object_set_new(search->names, key.id, hf_label_to_json(file->name));
     return true;
 }
 
