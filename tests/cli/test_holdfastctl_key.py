@@ -34,6 +34,18 @@ def folder(tmp_path):
     return tmp_path / "online"
 
 
+def test_reports_take_folders_and_files_of_any_name(tmp_path):
+    found, = ctl.report("key-report", "key", "generate", "--key", tmp_path / "k\udcf6.key.json",
+                        "--insecure-no-passphrase")["keys"]
+    assert found["key"].endswith("/k?.key.json")
+    repo, out = tmp_path / "r\udcf6", tmp_path / "o\udcf6"
+    made = ctl.report("init-report", "init", "--repo", repo, "--keys", tmp_path / "keys\udcf6",
+                      "--insecure-no-passphrase")
+    assert made["repo"].endswith("/r?") and made["keys"].endswith("/keys?")
+    mirrored = ctl.report("mirror-report", "mirror", "--repo", repo, "--out", out)
+    assert mirrored["repo"].endswith("/r?") and mirrored["out"].endswith("/o?")
+
+
 def generate(file, passphrase, *options):
     return ctl.ok("key", "generate", "--key", file, "--passphrase-file", passphrase, *options)
 

@@ -37,17 +37,18 @@ enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE 
 {
     json_t *versions = json_object();
     json_t *signatures = report->signatures == NULL ? json_null() : report->signatures;
+    json_t *draft = report->draft_file == NULL ? json_null() : hf_json_plain(report->draft_file);
     report->signatures = NULL;
     for (int role = 0; role < HF_TOP_ROLES; role++) {
         json_int_t version = report->versions[role];
         versions = hf_json_set_take(versions, hf_top_role_name((enum hf_top_role)role),
                                     version == 0 ? json_null() : json_integer(version));
     }
-    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:o, s:s?, s:b, s:o, s:o, s:o, s:o, s:o}",
+    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}",
                                         "format", 1, "outcome", report->outcome, "versions",
                                         versions, "rollouts", list_take(&report->rollouts), "draft",
-                                        report->draft_file, "bridged", !report->is_unbridged,
-                                        "bundles", list_take(&report->bundles), "unchanged",
+                                        draft, "bridged", !report->is_unbridged, "bundles",
+                                        list_take(&report->bundles), "unchanged",
                                         list_take(&report->unchanged), "unlisted",
                                         list_take(&report->unlisted), "warnings",
                                         list_take(&report->warnings), "signatures", signatures),

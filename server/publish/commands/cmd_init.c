@@ -374,11 +374,11 @@ static enum hf_err print_json(const struct hf_ctl_options *o, const struct hf_ro
                                            "key_ids", ids));
     }
     hf_sha256_hex(file, sha256);
-    return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:b, s:{s:s, s:s, s:o}, s:o}", "format", 1,
-                                        "repo", o->repo, "keys", o->keys, "insecure",
-                                        o->is_insecure, "root", "path", FIRST_ROOT, "sha256",
-                                        sha256, "expires", hf_json_time(root->env.expires_s),
-                                        "roles", roles),
+    return hf_json_print_take(json_pack("{s:i, s:o, s:o, s:b, s:{s:s, s:s, s:o}, s:o}", "format", 1,
+                                        "repo", hf_json_plain(o->repo), "keys",
+                                        hf_json_plain(o->keys), "insecure", o->is_insecure, "root",
+                                        "path", FIRST_ROOT, "sha256", sha256, "expires",
+                                        hf_json_time(root->env.expires_s), "roles", roles),
                               stdout, why);
 }
 

@@ -42,9 +42,9 @@ static enum hf_err report(json_t *keys, const struct about *a, bool is_line, str
     const char *public = json_string_value(
         json_object_get(json_object_get(a->public_key, "keyval"), "public"));
     if (keys != NULL) {
-        json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?}", "key", a->key, "kind",
-                                   a->kind, "key_id", a->key_id, "type", type, "public", public,
-                                   "uri", a->uri);
+        json_t *object = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s?}", "key", hf_json_plain(a->key),
+                                   "kind", a->kind, "key_id", a->key_id, "type", type, "public",
+                                   public, "uri", a->uri);
         return json_array_append_new(keys, object) == 0
                    ? HF_OK
                    : hf_fail(why, HF_E_MEMORY, "out of memory for a report");

@@ -14,12 +14,13 @@ static enum hf_err print(const struct hf_mirror *m, bool is_json, struct hf_why 
     int64_t root = m->versions[HF_ROLE_ROOT], targets = m->versions[HF_ROLE_TARGETS];
     int64_t snapshot = m->versions[HF_ROLE_SNAPSHOT], timestamp = m->versions[HF_ROLE_TIMESTAMP];
     if (is_json)
-        return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:O, s:O}",
-                                            "format", 1, "repo", m->repo_dir, "out", m->out_dir,
-                                            "root", (json_int_t)root, "targets",
-                                            (json_int_t)targets, "snapshot", (json_int_t)snapshot,
-                                            "timestamp", (json_int_t)timestamp, "written",
-                                            m->written, "removed", m->removed),
+        return hf_json_print_take(json_pack("{s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:O, s:O}",
+                                            "format", 1, "repo", hf_json_plain(m->repo_dir), "out",
+                                            hf_json_plain(m->out_dir), "root", (json_int_t)root,
+                                            "targets", (json_int_t)targets, "snapshot",
+                                            (json_int_t)snapshot, "timestamp",
+                                            (json_int_t)timestamp, "written", m->written, "removed",
+                                            m->removed),
                                   stdout, why);
     printf("mirrored: root %" PRId64 ", targets %" PRId64 ", snapshot %" PRId64
            ", timestamp %" PRId64 "; %zu written, %zu removed\n",
