@@ -209,6 +209,14 @@ def test_a_repository_gets_the_delegation_later(tmp_path):
     assert p.check()["updatable"]
 
 
+def test_a_draft_of_any_name_is_reported_and_the_new_key_stays(tmp_path):
+    p = ctl.Publisher(tmp_path, "--insecure-no-passphrase")
+    found = ctl.report("publish-report", "rollout", "delegate", *p.place, "--new", "--insecure-no-passphrase",
+                       "--draft", tmp_path / "tr\udce4ger.json", "roots")
+    assert found["draft"].endswith("/tr?ger.json")
+    assert (p.online / "rollout-roots-1.key.json").exists()
+
+
 def test_a_set_without_a_bundle_is_taken_for_a_typo(p):
     assert 'there is no set "rootz", did you mean "roots"?' in p.refuses("rollout", "delegate", *p.place,
                                                                         "--insecure-no-passphrase", "rootz")

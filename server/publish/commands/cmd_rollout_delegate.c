@@ -97,11 +97,10 @@ static enum hf_err report(const struct delegating *g, bool is_published, struct 
     return HF_OK;
 }
 
-static enum hf_err delegate(struct delegating *g, struct hf_why *why)
+static enum hf_err delegate(struct delegating *g, bool *is_published, struct hf_why *why)
 {
     const struct hf_ctl_options *o = g->o;
     char role[HF_ROLLOUT_ROLE_SIZE];
-    bool is_published = false;
     hf_rollout_role_name(g->set, role);
     if (o->draft == NULL)
         HF_TRY(hf_key_set_find(g->p.keys, g->p.set.root, HF_ROLE_TARGETS, why));
@@ -115,14 +114,14 @@ static enum hf_err delegate(struct delegating *g, struct hf_why *why)
                        role);
     HF_TRY(hf_targets_next(&g->p, g->catalog.targets, &g->targets, why));
     HF_TRY(hf_compose_delegate_rollout(g->targets, g->set, g->public_key, why));
-    HF_TRY(hf_targets_release(&g->p, g->catalog.targets, g->targets, o->draft, &is_published, why));
-    return report(g, is_published, why);
+    return hf_targets_release(&g->p, g->catalog.targets, g->targets, o->draft, is_published, why);
 }
 
 static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
     struct delegating g = {.o = o, .set = call->words[0], .p.lock = -1};
+    bool is_published = false;
     if (!hf_set_name_is_valid(g.set))
         return hf_cli_usage(call, "\"%.80s\" is no name of a set", g.set);
     if (o->draft != NULL && o->extra_keys != NULL)
@@ -132,11 +131,13 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     if (err == HF_OK)
         err = hf_publication_open(&at, &g.p, why);
     if (err == HF_OK)
-        err = delegate(&g, why);
-    if (err == HF_OK)
+        err = delegate(&g, &is_published, why);
+    if (err == HF_OK) { /* the key is in use: no report that fails takes it away */
+        err = report(&g, is_published, why);
         hf_undo_free(&g.undo);
-    else
+    } else {
         hf_undo_run(&g.undo);
+    }
     hf_catalog_free(&g.catalog);
     hf_publication_close(&g.p);
     json_decref(g.targets);
