@@ -562,6 +562,13 @@ def test_a_device_description_that_is_none(p, a, tmp_path, text, words):
     assert ", line 2: " in sentence and words in sentence
 
 
+def test_no_line_of_a_device_description_is_passed_over(p, a, tmp_path):
+    p.add(a.file)
+    for text in ("keys p256\n\0\nkeys rsa\n", "keys p256\nrsa-bits 2048\0"):
+        sentence = ctl.refused("lint", "--set", "roots", *in_repo(p), *device(tmp_path, text))
+        assert sentence.endswith("device.txt, line 2: it holds byte 0x00, which is no plain text")
+
+
 # ---- metadata -------------------------------------------------------------------------------------
 
 def test_outage_16_what_signs_updates_expires_first(tmp_path, a, b):

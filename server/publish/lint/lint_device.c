@@ -105,6 +105,10 @@ enum hf_err hf_lint_device_load(const char *file, struct hf_lint_device *out, st
     char *rest = text.len == 0 ? NULL : (char *)text.data + hf_plain_mark_len(hf_buf_bytes(&text));
     while (err == HF_OK && (line = strsep(&rest, "\n")) != NULL) {
         number++;
+        if (line + strlen(line) < (rest != NULL ? rest - 1 : (char *)text.data + text.len)) {
+            err = hf_fail(why, HF_E_FORMAT, "it holds byte 0x00, which is no plain text");
+            break;
+        }
         line[strcspn(line, "\r")] = '\0';
         err = take_line(line, &device, why);
     }
