@@ -70,7 +70,8 @@
 #define HF_HTTP_DISCARD_BYTES_MAX                                                                  \
     (64u * 1024u)          /* of an error page, before its end is not awaited */
 #define HF_HTTP_KEPT_MAX 4 /* connections kept alive between requests: mirror, CDN, and room */
-#define HF_TIMEOUT_CONNECT_MS 15000
+/* Name, TCP and TLS. A handshake with a long chain has 5 KB, 20 s on a 2 kbit/s link. */
+#define HF_TIMEOUT_CONNECT_MS 30000
 #define HF_TIMEOUT_IDLE_MS 20000   /* no byte in that time: given up */
 #define HF_TIMEOUT_TOTAL_MS 120000 /* one request as a whole: slow retrieval */
 /* A body that keeps coming gets longer: 16 s for each 4 KiB, so that a device on a 2 kbit/s link
