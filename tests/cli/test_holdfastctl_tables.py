@@ -175,7 +175,9 @@ def test_a_removed_root_is_not_chosen_and_not_known(p, a, b, tmp_path):
     assert [x["sha256"] for x in p.newest()["anchors"]] == [b.sha256]
     assert f'"{a.cert.subject.rfc4514_string()}"' in said or "CN=Root A" in said
     assert "known-root-missing" not in said
-    assert "is in no table of known roots" in p.refuses(*add_args(p, "--roots", table, a.file, b.file))
+    assert (f'Root A" was removed from a table of known roots: distrusted for what is issued after {PAST}. '
+            f"Leave it out, or give --pin with its SHA-256 {a.sha256}") in p.refuses(
+                *add_args(p, "--roots", table, a.file, b.file))
     p.add("--roots", table, a.file, b.file)  # pinned
     lint = ctl.ok("lint", "--repo", p.repo, "--set", "roots", "--roots", table, "--lead", "0")
     assert re.search(rf'warning distrust-soon .*CN=Root A" is distrusted.* issued after {PAST}', lint)

@@ -2,6 +2,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/plaintext.h"
+#include "common/base/timetext.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -119,6 +120,17 @@ enum hf_err hf_vouching_check(const struct hf_vouching *by, const struct hf_cert
             return HF_OK;
     }
     hf_hex_encode(cert->sha256, HF_SHA256_LEN, hex);
+    const int64_t distrust_s = by->known == NULL ? HF_TIME_NONE
+                                                 : hf_known_roots_distrust_s(by->known, cert);
+    if (distrust_s != HF_TIME_NONE) {
+        char day[HF_TIME_TEXT_MAX];
+        hf_time_format_last(distrust_s, day);
+        return hf_findings_add(
+            out, HF_LINT_UNKNOWN_ROOT, where, why,
+            "\"%s\" was removed from a table of known roots: distrusted for what "
+            "is issued after %s. Leave it out, or give --pin with its SHA-256 %s",
+            cert->subject, day, hex);
+    }
     return hf_findings_add(out, HF_LINT_UNKNOWN_ROOT, where, why,
                            "\"%s\" is in no table of known roots; compare its SHA-256 %s with the "
                            "one that its owner publishes, then give --pin with it",
