@@ -77,6 +77,11 @@ bool hf_file_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
+bool hf_file_is_absent(const char *path)
+{
+    return !hf_file_exists(path) && (errno == ENOENT || errno == ENOTDIR);
+}
+
 bool hf_file_is_link(const char *path)
 {
     struct stat st;

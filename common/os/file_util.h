@@ -122,6 +122,9 @@ void hf_file_remove_tree(const char *path);
 /** True for anything of that name, dangling links included. */
 bool hf_file_exists(const char *path);
 
+/** Is nothing of that name there? False also if this user may not look. */
+bool hf_file_is_absent(const char *path);
+
 /** May we write the file, and make others beside it? */
 bool hf_file_is_writable(const char *path);
 

@@ -158,7 +158,7 @@ static enum hf_err sqlite_open(const char *where, enum hf_db_mode mode, void **o
 
     if (mode == HF_DB_CREATE)
         HF_TRY(create_file(where, why));
-    else if (!hf_file_exists(where))
+    else if (hf_file_is_absent(where))
         return hf_fail(why, HF_E_NOT_FOUND,
                        "%s: there is no database. Check the path, or restore a backup", where);
     if (hf_file_is_something_else(where)) /* a pipe or a device could hold the thread for ever */

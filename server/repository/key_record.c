@@ -35,7 +35,7 @@ enum hf_err hf_trusted_root_read(const struct hf_key_folder *folder, struct hf_b
 {
     struct hf_path path;
     HF_TRY(hf_path_set(&path, why, "%s/root.json", folder->path.text));
-    if (!hf_file_exists(folder->path.text))
+    if (hf_file_is_absent(folder->path.text))
         return hf_fail(why, HF_E_NOT_FOUND,
                        "there is no folder %s; the keys in it are needed for this",
                        folder->path.text);

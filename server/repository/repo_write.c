@@ -3,11 +3,9 @@
 #include "server/repository/base/terminal.h"
 #include "server/repository/repo_verify.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ROOT_SUFFIX ".root.json"
 #define RANK_VISIBLE 2 /* and above: devices look for a file of that name */
@@ -173,11 +171,9 @@ enum hf_err hf_repo_lock(const char *dir, int *lock, struct hf_why *why)
     struct hf_path path, folder;
     HF_TRY(hf_path_set(&folder, why, "%s/.", dir));
     HF_TRY(hf_path_set(&path, why, "%s/" HF_REPO_LOCK_FILE, dir));
-    if (access(folder.text, F_OK) != 0)
-        return errno == EACCES
-                   ? hf_file_fail(why, "open the repository", dir, EACCES)
-                   : hf_fail(why, HF_E_NOT_FOUND,
-                             "there is no repository in %s; holdfastctl init makes one", dir);
+    if (hf_file_is_absent(folder.text))
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "there is no repository in %s; holdfastctl init makes one", dir);
     enum hf_err err = hf_file_lock(path.text, 0, lock, why);
     if (err == HF_E_BUSY)
         return hf_fail(why, err,

@@ -57,7 +57,7 @@ enum hf_err hf_signer_open(const struct hf_config *config, struct hf_signer *out
     struct hf_path path;
     struct hf_key_file file = {0};
     HF_TRY(hf_path_set(&path, why, "%s/log.key.json", config->signer.state));
-    if (!hf_file_exists(path.text))
+    if (hf_file_is_absent(path.text))
         return hf_fail(why, HF_E_NOT_FOUND,
                        "there is no log key %s; make the signer's state folder with "
                        "holdfast-signer init",

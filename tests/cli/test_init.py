@@ -212,19 +212,6 @@ def test_a_server_ca_that_is_not_pem_is_told_what_converts_it(device):
         assert "`openssl x509 -inform DER" in said and "`iconv -f UTF-16" in said
 
 
-def test_a_server_ca_that_has_expired_is_refused(device):
-    file = device.folder / "ca.pem"
-    old, new = (agent.Root(name, start=net_pki.NOW - 900 * net_pki.DAY, end=net_pki.NOW + end * net_pki.DAY)
-                for name, end in (("Old", -9), ("New", 900)))
-    file.write_text(old.pem)
-    said = device.refuses_init("--server-ca", file)
-    assert 'Old" expired on ' in said and "give the one that the server uses now" in said
-    file.write_text(old.pem + new.pem)
-    device.init("--server-ca", file)
-    file.write_text(old.pem)
-    assert "expired on" in agent.refused("--state", device.state, "config", "set", "server-ca", file)
-
-
 def test_a_server_certificate_is_no_server_ca(device):
     leaf = net_pki.Authority("A").leaf("x.example")[0]
     file = device.folder / "ca.pem"

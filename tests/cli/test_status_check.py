@@ -111,11 +111,7 @@ def test_the_client_certificate_ends_or_is_gone(device, tmp_path, days, lost, co
                                         (-1, "the update server's CA expired on"), (200, "OK")])
 def test_the_update_server_s_ca_ends(device, tmp_path, days, says):
     agent.ok("--state", device.state, "config", "set", "server-ca",
-             net_pki.write_pem(tmp_path / "ca.pem", agent.Root("Server").cert))
-    with sqlite3.connect(device.database) as connection: # one that has expired cannot be set
-        connection.execute("UPDATE config SET server_ca = ?",
-                           [agent.Root("Server", end=ctl.NOW + days * DAY).pem])
-    connection.close()
+             net_pki.write_pem(tmp_path / "ca.pem", agent.Root("Server", end=ctl.NOW + days * DAY).cert))
     code, line = check(checked(device))
     assert code == (0 if says == "OK" else 1) and says in line
 

@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct hf_migration steps[] = {
     {1, "0001-first",
@@ -233,6 +234,9 @@ static void only_our_own_databases_are_opened(void **state)
     CHECK_REFUSED(hf_db_connect(&hf_db_sqlite, path, HF_DB_WRITE, &db, &why), HF_E_NOT_FOUND, &why,
                   "there is no database");
     assert_false(temp_exists(path));
+    assert_int_equal(symlink("loop", temp_path(*state, "loop")), 0);
+    CHECK_REFUSED(hf_db_connect(&hf_db_sqlite, temp_path(*state, "loop/x"), HF_DB_WRITE, &db, &why),
+                  HF_E_STORAGE, &why, "cannot open the database");
     temp_write(path, "not a database, but long enough to be taken for one without a look at it: "
                      "a header has a hundred bytes");
     CHECK_REFUSED(hf_db_connect(&hf_db_sqlite, path, HF_DB_CREATE, &db, &why), HF_E_FORMAT, &why,

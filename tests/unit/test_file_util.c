@@ -102,6 +102,18 @@ static void a_file_that_is_none_has_no_content(void **state)
     assert_false(hf_file_has_content(temp_path(*state, "."), nothing));
 }
 
+static void what_may_not_be_looked_at_is_not_called_absent(void **state)
+{
+    temp_write(temp_path(*state, "file"), "");
+    assert_int_equal(symlink("loop", temp_path(*state, "loop")), 0);
+
+    assert_true(hf_file_is_absent(temp_path(*state, "none")));
+    assert_true(hf_file_is_absent(temp_path(*state, "file/none")));
+    assert_false(hf_file_is_absent(temp_path(*state, "file")));
+    assert_false(hf_file_is_absent(temp_path(*state, "loop")));
+    assert_false(hf_file_is_absent(temp_path(*state, "loop/x")));
+}
+
 /* ---- replacing ------------------------------------------------------------------------------- */
 
 static void a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(void **state)
@@ -365,6 +377,7 @@ int main(void)
         IN_TEMP(a_secret_is_read_if_no_other_user_may),
         IN_TEMP(the_content_of_a_file_is_compared_to_the_last_byte),
         IN_TEMP(a_file_that_is_none_has_no_content),
+        IN_TEMP(what_may_not_be_looked_at_is_not_called_absent),
         IN_TEMP(a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it),
         IN_TEMP(a_file_system_without_modes_serves_for_what_it_keeps_from_nobody),
         IN_TEMP(a_folder_that_cannot_be_synced_is_not_a_fault),

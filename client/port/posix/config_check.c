@@ -7,7 +7,6 @@
 #include "client/port/posix/system.h"
 #include "client/port/posix/url.h"
 
-#include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "common/bundle/description.h"
 #include "common/bundle/policy.h"
@@ -89,25 +88,6 @@ static enum hf_err check_name(const char *what, const char *name, struct hf_why 
         name == NULL ? "" : name, what, HF_SET_NAME_MAX);
 }
 
-/* One that is not valid yet is accepted: in the factory the clock may stand anywhere. */
-static enum hf_err check_not_expired(const struct hf_bundle *bundle, struct hf_why *why)
-{
-    const struct hf_clock_port clock = hf_system_clock_port();
-    const int64_t now_s = clock.now_s(clock.ctx);
-    char day[HF_TIME_TEXT_MAX], today[HF_TIME_TEXT_MAX];
-
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        if (hf_policy_anchor_state(&bundle->anchors[i], now_s) != HF_ANCHOR_EXPIRED)
-            return HF_OK;
-    }
-    hf_time_format_day(bundle->anchors[0].cert.not_after_s, day);
-    hf_time_format_day(now_s, today);
-    return hf_fail(
-        why, HF_E_POLICY,
-        "\"%s\" expired on %s (the clock says %s); give the one that the server uses now",
-        bundle->anchors[0].cert.subject, day, today);
-}
-
 static enum hf_err check_server_ca(const char *pem, struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
@@ -118,8 +98,6 @@ static enum hf_err check_server_ca(const char *pem, struct hf_why *why)
     enum hf_err err = hf_bundle_parse(hf_bytes_of_text(pem), NULL, &bundle, &reason);
     if (err == HF_OK)
         err = hf_policy_check_issuers(&bundle, &reason);
-    if (err == HF_OK)
-        err = check_not_expired(&bundle, &reason);
     hf_bundle_free(&bundle);
     return err == HF_OK
                ? HF_OK

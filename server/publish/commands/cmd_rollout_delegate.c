@@ -53,7 +53,7 @@ static enum hf_err get_key(struct delegating *g, struct hf_why *why)
         return HF_OK;
     }
     HF_TRY(hf_path_set(&folder, why, "%s/online", o->keys));
-    if (!hf_file_exists(folder.text))
+    if (hf_file_is_absent(folder.text))
         return hf_fail(why, HF_E_NOT_FOUND,
                        "there is no folder %s to make a key in; make one where the online keys are "
                        "(key generate --public FILE) and give --online-key FILE",
