@@ -29,17 +29,32 @@ enum hf_err hf_repository_require(const char *dir, struct hf_why *why)
 {
     static const char what_to_do[] =
         "Check --repo, or pass --wait to start before the repository is there";
+    static const char *const parts[] = {timestamp_name + 1, "metadata", "targets"};
+    const char *part = parts[0];
     struct stat st;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return hf_fail(why, HF_E_NOT_FOUND, "the repository %s cannot be opened: %s. %s", dir,
                        strerror(errno), what_to_do);
     int failed = fstatat(fd, timestamp_name + 1, &st, AT_SYMLINK_NOFOLLOW) != 0 ? errno : 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && failed == 0; i++) {
+        if (faccessat(fd, parts[i], i > 0 ? R_OK | X_OK : R_OK, AT_EACCESS) != 0 &&
+            errno == EACCES) {
+            failed = errno;
+            part = parts[i];
+        }
+    }
     close(fd);
     if (failed == 0)
         return HF_OK;
-    return hf_fail(why, HF_E_NOT_FOUND, "%s is not a repository: %s: %s. %s", dir,
-                   timestamp_name + 1, strerror(failed), what_to_do);
+    if (failed == EACCES)
+        return hf_fail(
+            why, HF_E_STORAGE,
+            "the repository %s cannot be read by this user: %s: %s. Let the user read it "
+            "(chmod, chown)",
+            dir, part, strerror(failed));
+    return hf_fail(why, HF_E_NOT_FOUND, "%s is not a repository: %s: %s. %s", dir, part,
+                   strerror(failed), what_to_do);
 }
 
 struct hf_repository_mark hf_repository_mark_read(const char *dir)

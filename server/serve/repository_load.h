@@ -18,8 +18,8 @@ struct hf_repository_mark {
     struct hf_file_mark folder;
 };
 
-/** HF_E_NOT_FOUND when `dir` has no metadata/timestamp.json, or it cannot be read: a typo, a disk
- *  that is not mounted, or a repository that is still to come. */
+/** HF_E_NOT_FOUND when `dir` has no metadata/timestamp.json: a typo, a disk that is not mounted, or
+ *  a repository that is still to come. HF_E_STORAGE when this user may not read it. */
 HF_MUST_USE enum hf_err hf_repository_require(const char *dir, struct hf_why *why);
 
 /** Without reading the files. Never fails: what cannot be examined is not there. */

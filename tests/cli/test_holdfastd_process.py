@@ -3,10 +3,12 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -28,9 +30,9 @@ def repo(tmp_path_factory):
     return repo
 
 
-def run(*args):
+def run(*args, **how):
     return subprocess.run([HOLDFASTD, *map(str, args)], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=WAIT_S)
+                          capture_output=True, text=True, timeout=WAIT_S, **how)
 
 
 HERE = ["--repo", "r", "--listen", "127.0.0.1:0"]
@@ -85,9 +87,9 @@ def test_output_that_cannot_be_written_is_no_success():
     assert (r.returncode, r.stderr) == (1, "holdfastd: standard output could not be written\n")
 
 
-def failure(*args):
+def failure(*args, **how):
     """The sentence of a start that fails."""
-    r = run(*args)
+    r = run(*args, **how)
     assert (r.returncode, r.stdout, r.stderr.count("\n")) == (1, "", 1)
     assert re.match(LINE, r.stderr)[1] == "error"
     return re.sub(LINE, "", r.stderr)
@@ -108,6 +110,21 @@ def test_a_repository_that_is_not_there_is_a_sentence(tmp_path):
         said = failure("--repo", folder, "--listen", "127.0.0.1:0", "--state", state)
         assert said.startswith(why.format(folder)) and "--wait" in said
         assert not state.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
+@pytest.mark.parametrize("part, mode", [("targets", 0o700), ("metadata/timestamp.json", 0o600)])
+def test_a_repository_that_the_user_may_not_read_is_a_sentence(repo, part, mode):
+    """As rsync leaves it with the umask of root."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        shutil.copytree(repo.folder, f"{folder}/repo")
+        os.chmod(f"{folder}/repo", 0o755)
+        os.chmod(f"{folder}/repo/{part}", mode)
+        said = failure("--repo", f"{folder}/repo", "--listen", "127.0.0.1:0", user=65534, group=65534,
+                       extra_groups=[])
+    assert said == (f"the repository {folder}/repo cannot be read by this user: {part}: Permission denied. "
+                    "Let the user read it (chmod, chown)\n")
 
 
 def test_two_servers_do_not_share_one_address(repo):
