@@ -111,7 +111,8 @@ def label_of(certificate):
 def distrust_of(*objects_of_one):
     """The earliest day that either object of a root holds."""
     values = [o.get("CKA_NSS_SERVER_DISTRUST_AFTER") for o in objects_of_one]
-    moments = [datetime.datetime.strptime(value.decode(), "%y%m%d%H%M%SZ")
+    # UTCTime, or GeneralizedTime with four digits of the year.
+    moments = [datetime.datetime.strptime(value.decode(), f"%{'y' if len(value) == 13 else 'Y'}%m%d%H%M%SZ")
                for value in values if isinstance(value, bytes)]
     if not moments:
         return "-"

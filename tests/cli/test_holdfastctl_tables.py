@@ -79,15 +79,17 @@ def make_tables(folder, *lists):
 
 
 def test_a_date_stands_in_either_object_and_keeps_its_time_of_day(tmp_path):
-    none, cert, trust, both, noon = (Root(tmp_path, n) for n in ("none", "cert", "trust", "both", "noon"))
+    none, cert, trust, both, noon, long = (
+        Root(tmp_path, n) for n in ("none", "cert", "trust", "both", "noon", "long"))
     made = make_tables(tmp_path, [
         listed(none), listed(cert, in_certificate="260415235959Z"),
         listed(trust, in_trust="260415235959Z"),
         listed(both, in_certificate="270415235959Z", in_trust="260415235959Z"),
-        listed(noon, in_trust="260415120000Z")])
+        listed(noon, in_trust="260415120000Z"), listed(long, in_trust="20260415235959Z")])
     assert {sha256: day for sha256, (day, _) in made.items()} == {
         none.sha256: "-", cert.sha256: "2026-04-15", trust.sha256: "2026-04-15",
-        both.sha256: "2026-04-15", noon.sha256: "2026-04-15T12:00:00Z"}
+        both.sha256: "2026-04-15", noon.sha256: "2026-04-15T12:00:00Z",
+        long.sha256: "2026-04-15"}
 
 
 def test_what_is_not_trusted_for_websites_is_chosen_by_nothing(tmp_path):
