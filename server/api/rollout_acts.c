@@ -8,8 +8,8 @@
  *     answer   writer
  *
  * If there is no answer of the signer, the intent stays, and the keeper finds out what became of
- * it. To pause and to abort need no database: if it cannot be written, the service's log says who
- * asked.
+ * it. A pause and an abort need no record: if the database cannot be written, the service's log
+ * says who asked.
  */
 #include "server/api/rollout_parts.h"
 
