@@ -34,7 +34,7 @@ struct hf_restored {
     int64_t back;            /* … that only the backup has */
     int64_t changed;         /* … with another status than before */
     int64_t kept_revoked;    /* … that are revoked, and were not in the backup */
-    int64_t redone;          /* changes in the copy of the log that were made again */
+    int64_t redone;          /* changes that were made again as the log says */
     int64_t unknown; /* certificates that only the copy of the log knows: to be enrolled again */
 };
 

@@ -179,6 +179,15 @@ static enum hf_err account_of(struct hf_db *db, int64_t sequence, int64_t *out, 
     return err;
 }
 
+/* What no row of the database says any more: that a CA was deleted, or the key of a device that was
+ * deleted since. */
+static bool is_of_deleted(const json_t *entry)
+{
+    const char *action = json_string_value(json_object_get(entry, "action"));
+    return action != NULL &&
+           (strcmp(action, "ca.delete") == 0 || strcmp(action, "report-key.revoke") == 0);
+}
+
 static enum hf_err carry_entry(void *ctx, const void *data, struct hf_why *why)
 {
     const struct hf_audit_entry *entry = data;
@@ -195,12 +204,16 @@ static enum hf_err carry_entry(void *ctx, const void *data, struct hf_why *why)
     if (is_same && !carry->has_forked)
         return HF_OK;
     HF_TRY(account_of(log->from, entry->sequence, &account, why));
-    log->restored->entries_kept++;
-    if (!carry->has_forked)
-        return insert_entry(log->to->db, entry, account, why);
     HF_TRY(hf_json_parse_object(entry->text, "an entry of the log", &json, why));
-    return hf_audit_append_take(log->to, "log.carried", account, json_pack("{s:o}", "entry", json),
-                                why);
+    log->restored->entries_kept++;
+    enum hf_err err = is_of_deleted(json) ? hf_restore_redo(log, json, why) : HF_OK;
+    if (err == HF_OK && !carry->has_forked)
+        err = insert_entry(log->to->db, entry, account, why);
+    else if (err == HF_OK)
+        err = hf_audit_append_take(log->to, "log.carried", account,
+                                   json_pack("{s:O}", "entry", json), why);
+    json_decref(json);
+    return err;
 }
 
 static enum hf_err carry_seal(void *ctx, const void *data, struct hf_why *why)

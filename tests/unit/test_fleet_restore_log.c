@@ -311,6 +311,37 @@ static void what_came_after_the_backup_is_carried(void **state)
     close_pair(&p);
 }
 
+/* Of a row that was deleted since the backup only the log is left. */
+static void what_was_deleted_does_not_come_back_into_force(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t one = fleet_account(w, "one");
+    struct hf_ca_row ca = fleet_ca(w, one, 7, HF_CERT_MODE_SNI_ONLY, HF_AUTO_REGISTRATION_ACTIVE);
+    struct hf_ca_row other = fleet_ca(w, one, 8, HF_CERT_MODE_SNI_ONLY, HF_AUTO_REGISTRATION_OFF);
+    uint8_t key[HF_REPORT_KEY_LEN], secret[64];
+    struct hf_report_key row;
+    struct hf_device device;
+    struct pair p;
+
+    (void)crypto_sign_keypair(key, secret);
+    CHECK_OK(hf_device_ensure(&w->tx, one, "pump-1", "", &device, &w->why));
+    CHECK_OK(hf_report_key_register(&w->tx, &device, key, &row, &w->why));
+    open_pair(w, "backup.db", &p);
+    CHECK_OK(hf_ca_delete(&w->tx, one, ca.id, 0, &w->why));
+    CHECK_OK(hf_ca_change(&w->tx, one, other.id, 0, true, HF_AUTO_REGISTRATION_ACTIVE, &other,
+                          &w->why)); /* is taken back */
+    CHECK_OK(hf_device_delete(&w->tx, one, device.id, 0, &w->why));
+    CHECK_OK(carry(&p, NULL));
+    CHECK_OK(hf_ca_get(p.copy, one, ca.id, &ca, &w->why));
+    assert_false(ca.is_active);
+    CHECK_OK(hf_ca_get(p.copy, one, other.id, &other, &w->why));
+    assert_int_equal(other.auto_registration, HF_AUTO_REGISTRATION_OFF);
+    CHECK_OK(hf_device_find(p.copy, one, "pump-1", &device, &w->why));
+    assert_int_equal(hf_report_key_find(p.copy, device.id, &row, NULL), HF_E_NOT_FOUND);
+    assert_int_equal(newest(p.copy), newest(w->tx.db));
+    close_pair(&p);
+}
+
 /* The database is lost: the log goes on as in the copy, and what it says is done again. */
 static void a_copy_of_the_log_brings_what_the_backup_lacks(void **state)
 {
@@ -434,6 +465,7 @@ int main(void)
         IN_A_WORLD(an_entry_that_was_carried_counts_as_what_is_in_it),
         IN_A_WORLD(other_entries_change_nothing),
         IN_A_WORLD(what_came_after_the_backup_is_carried),
+        IN_A_WORLD(what_was_deleted_does_not_come_back_into_force),
         IN_A_WORLD(a_copy_of_the_log_brings_what_the_backup_lacks),
         IN_A_WORLD(entries_of_a_fork_are_kept_inside_of_new_ones),
         IN_A_WORLD(logs_of_another_service_are_refused),
