@@ -153,7 +153,7 @@ void hf_agent_format_result(const struct hf_posix_config *config,
                    result->is_changed ? verb : "current", client->set, client->profile,
                    result->is_changed ? from : "", result->is_changed ? " -> " : "",
                    result->to_version, held,
-                   result->is_recovered ? " (recovery: no server's chain was asked to be valid)"
+                   result->is_recovered ? " (recovery: the servers' chains were not validated)"
                                         : "");
 }
 

@@ -103,8 +103,8 @@ enum hf_err hf_dependencies_probe(const struct hf_endpoint_port *port,
     char silence[HF_WHY_MAX] = "no answer";
 
     HF_TRY(hf_trust_anchors_of(bundle, &anchors, why));
-    for (size_t i = 0; i < bundle->n_anchors;
-         i++) /* what these dates do is told from what was found */
+    /* What these dates do is told from what was found. */
+    for (size_t i = 0; i < bundle->n_anchors; i++)
         anchors[i].distrust_after_s = anchors[i].remove_after_s = HF_TIME_NONE;
     const struct hf_anchor_set set = {.anchors = anchors, .n_anchors = bundle->n_anchors};
     *out = (struct hf_dependencies){.items = calloc(HF_KEY_TYPES, sizeof *out->items),

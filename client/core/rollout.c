@@ -90,12 +90,10 @@ enum hf_err hf_rollout_note(struct hf_client *c, const struct hf_held *held, str
                                           .from = -1,
                                           .to = held->version,
                                           .text = held->text};
-    bool is_news = held->version > 0 && strcmp(held->text, known->text) != 0;
-
-    if (is_news)
+    if (held->version > 0 && strcmp(held->text, known->text) != 0) {
         HF_TRY(hf_journal(c, HF_LEVEL_INFO, "held", held->text, why));
-    if (is_news)
         hf_report_note(c, &event);
+    }
     *known = *held;
     return HF_OK;
 }

@@ -121,7 +121,7 @@ static void plan_for_active(struct hf_client *c, struct plan *plan)
         return;
     plan->interval_s = hf_schedule_interval_s(first_s - now_s);
     hf_time_format_day(first_s, day);
-    (void)snprintf(plan->reason, sizeof plan->reason, "\"%.100s\" goes on %s", subject, day);
+    (void)snprintf(plan->reason, sizeof plan->reason, "\"%.100s\" ends on %s", subject, day);
 }
 
 static void plan_for_trial(const struct hf_trial *trial, struct plan *plan)

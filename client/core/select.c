@@ -190,8 +190,7 @@ enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_
         return hf_fail(why, HF_E_ROLLBACK,
                        "all bundles of %s/%s in the repository are older than version %lld, which "
                        "this device has had, or were rejected by it; publish a newer one",
-                       c->set, c->profile,
-                       (long long)(cand->has_new_keys ? 0 : cand->limits->lowest));
+                       c->set, c->profile, (long long)cand->limits->lowest);
     cand->is_active = true;
     return HF_OK;
 }

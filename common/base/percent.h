@@ -5,9 +5,9 @@
 #include <holdfast/bytes.h>
 
 /**
- * Append `text` to `out`, each byte that is neither
- * unreserved (letters, digits, '-', '.', '_', '~') nor in `kept` as %XX. Without '/' in `kept`, the
- * result is one path segment, whatever the text. HF_E_MEMORY, with a part of it appended.
+ * Append `text` to `out`, with %XX for each byte that is neither unreserved (letters, digits, '-',
+ * '.', '_', '~') nor in `kept`. Without '/' in `kept`, the result is one path segment, whatever the
+ * text. HF_E_MEMORY, with a part of it appended.
  */
 HF_MUST_USE enum hf_err hf_percent_encode(const char *text, const char *kept, struct hf_buf *out);
 

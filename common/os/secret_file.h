@@ -20,11 +20,9 @@
  * because the administrator does not choose the modes in them:
  *
  *  - the folder that $CREDENTIALS_DIRECTORY names (systemd.exec(5), "Credentials"): a group may
- *  read
- *    the file, and every user may if not every user may enter the folder;
+ *    read the file, and every user may if not every user may enter the folder;
  *  - /run/secrets, where container runtimes mount secrets, often with mode 0444: every user may
- *  read
- *    the file, because the runtime decides which processes are in the container. If nothing is
+ *    read the file, because the runtime decides which processes are in the container. If nothing is
  *    mounted there, the host's rules hold.
  *
  * HF_E_ARGUMENT for an empty name; HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY

@@ -140,7 +140,7 @@ enum hf_err hf_alpn_check(const char *alpn, struct hf_why *why)
     return HF_OK;
 }
 
-/** Cut `label` with the dot before it off the end of the `len` bytes at `host`. */
+/** Cut `suffix` off the end of the `*len` bytes at `host`; false: it is not there. */
 static bool cut_suffix(const char *host, size_t *len, const char *suffix)
 {
     size_t n = strlen(suffix);

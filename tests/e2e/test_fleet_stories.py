@@ -25,7 +25,7 @@ KEY = r"\(key [0-9a-f]{{64}}\)"  # for str.format
 NEEDS = r'its endpoint {} needs the root ".*CN=Old Root" ' + KEY
 MISSING = r"Endpoint: {}\. Missing root: .*CN=Old Root " + KEY
 OLD = r"It uses version 1 of amazon-iot/full; version 2 is published\."
-RECOVERED = " (recovery: no server's chain was asked to be valid)"
+RECOVERED = " (recovery: the servers' chains were not validated)"
 
 
 def all_at_once(do, things):

@@ -17,7 +17,7 @@ from kit.publisher import Publisher
 from kit.servers import NginxTls
 
 YEAR = 365 * DAY
-RECOVERED = " (recovery: no server's chain was asked to be valid)"
+RECOVERED = " (recovery: the servers' chains were not validated)"
 LONG_ENOUGH = "4 86400000 0 0"  # checks that failed, own uptime in ms; the next one may begin it
 
 

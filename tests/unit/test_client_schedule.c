@@ -226,7 +226,7 @@ static void test_the_nearer_the_first_end_the_more_often(void **state)
 {
     struct device *d = *state;
     take_anchor_that_ends_in(d, 16 * HF_DAY_S);
-    check_about(d, 6 * HOUR_S, "\"CN=Ends\" goes on 2030-04-02");
+    check_about(d, 6 * HOUR_S, "\"CN=Ends\" ends on 2030-04-02");
     put_last(d, 0, "network", "10");
     d->fake.now_s += 13 * HF_DAY_S;
     put_last(d, 0, "network", "10");

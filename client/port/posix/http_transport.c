@@ -354,12 +354,6 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return err;
 }
 
-/* The address without its query. */
-static void path_of(const struct hf_url *url, char out[HF_URL_MAX + 1])
-{
-    (void)snprintf(out, HF_URL_MAX + 1, "%.*s", (int)strcspn(url->target, "?"), url->target);
-}
-
 static enum hf_err sign(const struct hf_http_transport *t, const struct hf_url *url,
                         const struct hf_post *post, struct hf_report_headers *out,
                         struct hf_why *why)
@@ -369,7 +363,7 @@ static enum hf_err sign(const struct hf_http_transport *t, const struct hf_url *
                                               post->body};
 
     hf_url_host_header(url, host);
-    path_of(url, path);
+    (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(url->target, "?"), url->target);
     return hf_report_sign(&message, post->created_s, t->report_seed, out, why);
 }
 
