@@ -226,7 +226,9 @@ def test_a_chain_that_was_not_valid_before_either_cannot_block(processes, publis
     server = OpensslServer(processes, *world.by_rsa)
     device = make(["ecc"], server.port)
     reason = 'no trust anchor for issuer "O=Holdfast Test, CN=RSA Root"'
-    programs.says(device.refuses_update(), "holds no bundle")
+    said = programs.call("holdfast", "--state", device.state, "update")
+    assert said.code == 1
+    programs.says(said.err, "holds no bundle", f"holdfast: warning: tls://127.0.0.1:{server.port} is refused", reason)
     endpoint, = device.status()["endpoints"]
     programs.says(endpoint["refused"]["text"], reason)
     is_taken_after_a_while(device, publisher, world, [reason])
