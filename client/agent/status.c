@@ -413,7 +413,7 @@ static void print_client_cert(const struct printer *p)
 
     if (v->config.client_cert_file == NULL || v->identity.is_present)
         return;
-    row(p, "client cert", "%s", v->config.client_cert_file);
+    row_of_others(p, "client cert", v->config.client_cert_file);
     if (v->no_client_cert.text[0] != '\0')
         row(p, "", "%snot shown%s: %s", p->c.red, p->c.off, v->no_client_cert.text);
     else
