@@ -92,8 +92,8 @@ static bool read_digest(struct hf_bytes in, mbedtls_md_type_t *out)
     return false;
 }
 
-/* RSASSA-PSS-params (RFC 4055, 3.1): the same SHA-2 for the digest and for MGF1, a salt of at most
- * 127 bytes. The defaults are SHA-1, so both are there. */
+/* RSASSA-PSS-params (RFC 4055, 3.1): the same SHA-2 for the digest and for MGF1. The defaults are
+ * SHA-1, so both are there. */
 static bool read_pss(struct hf_bytes in, struct algorithm *out)
 {
     static const struct hf_bytes mgf1 = BYTES(PKCS_1 "\x08");
@@ -116,9 +116,8 @@ static bool read_pss(struct hf_bytes in, struct algorithm *out)
     if (!hf_der_take_tag(&rest, tag | 2, &salt))
         return rest.len == 0;
     if (!hf_der_take_tag(&salt.contents, HF_DER_INTEGER, &number) || salt.contents.len > 0 ||
-        number.contents.len != 1 || number.contents.data[0] >= 0x80)
+        !hf_der_read_count(number.contents, &out->pss.expected_salt_len))
         return false;
-    out->pss.expected_salt_len = number.contents.data[0];
     return rest.len == 0;
 }
 

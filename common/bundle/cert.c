@@ -191,7 +191,7 @@ enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out, struct 
     return parse(der, true, out, why);
 }
 
-/* RSASSA-PSS may have parameters that are not accepted in chains, such as a long salt. False in
+/* RSASSA-PSS may have parameters that are not accepted in chains, such as SHA-1. False in
  * `*is_supported`: Mbed TLS cannot verify two digests in one signature. */
 static bool has_good_pss(mbedtls_x509_crt *crt, bool *is_supported)
 {

@@ -6,7 +6,6 @@
 
 #include <mbedtls/platform.h>
 
-#include <limits.h>
 #include <string.h>
 
 /* ---- values of extensions -------------------------------------------------------------------- */
@@ -22,18 +21,6 @@ static bool take_only(struct hf_bytes in, uint8_t tag, struct hf_bytes *out)
     return true;
 }
 
-/* An INTEGER or [n] of one that is not negative; what is too large for an int counts as INT_MAX. */
-static bool read_count(struct hf_bytes in, int *out)
-{
-    if (in.len == 0 || in.data[0] >= 0x80 || (in.len > 1 && in.data[0] == 0 && in.data[1] < 0x80))
-        return false;
-    unsigned value = 0;
-    for (size_t i = 0; i < in.len; i++)
-        value = value > (unsigned)INT_MAX >> 8 ? (unsigned)INT_MAX : value << 8 | in.data[i];
-    *out = (int)value;
-    return true;
-}
-
 static bool read_basic_constraints(struct hf_bytes in, struct hf_certificate *cert)
 {
     struct hf_bytes list;
@@ -44,7 +31,7 @@ static bool read_basic_constraints(struct hf_bytes in, struct hf_certificate *ce
     if (hf_der_take_tag(&list, HF_DER_BOOLEAN, &value))
         cert->is_ca = value.contents.data[0] != 0;
     if (hf_der_take_tag(&list, HF_DER_INTEGER, &value) &&
-        !read_count(value.contents, &cert->path_len))
+        !hf_der_read_count(value.contents, &cert->path_len))
         return false;
     return list.len == 0;
 }
@@ -87,10 +74,10 @@ static bool read_policy_constraints(struct hf_bytes in, struct hf_certificate *c
     if (!take_only(in, HF_DER_SEQUENCE, &list) || list.len == 0)
         return false;
     if (hf_der_take_tag(&list, HF_DER_CONTEXT | 0, &value) &&
-        !read_count(value.contents, &cert->require_policy))
+        !hf_der_read_count(value.contents, &cert->require_policy))
         return false;
     if (hf_der_take_tag(&list, HF_DER_CONTEXT | 1, &value) &&
-        !read_count(value.contents, &cert->inhibit_mapping))
+        !hf_der_read_count(value.contents, &cert->inhibit_mapping))
         return false;
     return list.len == 0;
 }
@@ -109,6 +96,32 @@ static bool read_list(struct hf_bytes in, uint8_t tag, struct hf_bytes *out)
             value.contents.len == 0)
             return false;
     }
+    return true;
+}
+
+bool hf_certificate_take_mapping(struct hf_bytes *mappings, struct hf_bytes *from,
+                                 struct hf_bytes *to)
+{
+    struct hf_der pair, first, second;
+
+    if (!hf_der_take_tag(mappings, HF_DER_SEQUENCE, &pair) ||
+        !hf_der_take_tag(&pair.contents, HF_DER_OID, &first) ||
+        !hf_der_take_tag(&pair.contents, HF_DER_OID, &second) || pair.contents.len > 0)
+        return false;
+    *from = first.contents;
+    *to = second.contents;
+    return true;
+}
+
+static bool read_mappings(struct hf_bytes in, struct hf_bytes *out)
+{
+    struct hf_bytes from, to;
+
+    if (!hf_der_is_canonical(in) || !read_list(in, HF_DER_SEQUENCE, out))
+        return false;
+    for (struct hf_bytes rest = *out; rest.len > 0;)
+        if (!hf_certificate_take_mapping(&rest, &from, &to))
+            return false;
     return true;
 }
 
@@ -142,7 +155,7 @@ static bool read_inhibit_any(struct hf_bytes in, struct hf_certificate *cert)
     struct hf_bytes number;
 
     return hf_der_is_canonical(in) && take_only(in, HF_DER_INTEGER, &number) &&
-           read_count(number, &cert->inhibit_any);
+           hf_der_read_count(number, &cert->inhibit_any);
 }
 
 /* ---- extensions ------------------------------------------------------------------------------ */
@@ -192,8 +205,7 @@ static bool read_extension(const struct hf_x509_extension *e, struct hf_certific
             cert->unknown_critical = e->oid;
         return read_list(e->content, HF_DER_SEQUENCE, &cert->policies);
     case POLICY_MAPPINGS:
-        return hf_der_is_canonical(e->content) &&
-               read_list(e->content, HF_DER_SEQUENCE, &cert->mappings);
+        return read_mappings(e->content, &cert->mappings);
     case AUTHORITY_KEY_ID:
         return read_authority_key_id(e->content, cert);
     case POLICY_CONSTRAINTS:

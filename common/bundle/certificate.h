@@ -54,6 +54,11 @@ HF_MUST_USE bool hf_certificate_parse(struct hf_bytes der, struct hf_certificate
  *  trusted one of version 1 or 2 cannot say that it is a CA. */
 HF_MUST_USE bool hf_certificate_is_issuer(const struct hf_certificate *cert, bool is_anchor);
 
+/** The next pair of `mappings`: the issuer's policy `from`, which the subject calls `to` (4.2.1.5).
+ *  False at the end. */
+bool hf_certificate_take_mapping(struct hf_bytes *mappings, struct hf_bytes *from,
+                                 struct hf_bytes *to);
+
 /** Has it no extendedKeyUsage, or one with serverAuth or anyExtendedKeyUsage (4.2.1.12)? */
 HF_MUST_USE bool hf_certificate_allows_server_auth(const struct hf_certificate *cert);
 

@@ -1,5 +1,7 @@
 #include "common/bundle/der.h"
 
+#include <limits.h>
+
 #define DEPTH_MAX 16 /* of constructed values; names and extensions of certificates need 6 */
 #define HIGH_TAG 0x1F
 #define UNIVERSAL_END 0x40 /* tags from here on are of other classes */
@@ -105,4 +107,15 @@ bool hf_der_is_well_formed(struct hf_bytes in)
 bool hf_der_is_canonical(struct hf_bytes in)
 {
     return is_row(in, 0, true);
+}
+
+bool hf_der_read_count(struct hf_bytes in, int *out)
+{
+    if (in.len == 0 || in.data[0] >= 0x80 || (in.len > 1 && in.data[0] == 0 && in.data[1] < 0x80))
+        return false;
+    unsigned value = 0;
+    for (size_t i = 0; i < in.len; i++)
+        value = value > (unsigned)INT_MAX >> 8 ? (unsigned)INT_MAX : value << 8 | in.data[i];
+    *out = (int)value;
+    return true;
 }

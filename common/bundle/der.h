@@ -53,4 +53,7 @@ HF_MUST_USE bool hf_der_is_well_formed(struct hf_bytes in);
  *  be any byte but 0, as old roots have it. What an OCTET STRING holds is not looked at. */
 HF_MUST_USE bool hf_der_is_canonical(struct hf_bytes in);
 
+/** The contents of an INTEGER that counts something: not negative; more than INT_MAX is INT_MAX. */
+HF_MUST_USE bool hf_der_read_count(struct hf_bytes contents, int *out);
+
 #endif

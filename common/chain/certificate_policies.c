@@ -76,35 +76,19 @@ static void enter(struct level *level, const struct hf_certificate *cert, bool i
     *level = next;
 }
 
-/* A pair of policies: what the issuer calls the first one, the subject calls the second. */
-static bool take_mapping(struct hf_bytes *rest, struct hf_bytes *issuers, struct hf_bytes *subjects)
-{
-    struct hf_der pair, from, to;
-
-    if (!hf_der_take_tag(rest, HF_DER_SEQUENCE, &pair))
-        return false;
-    struct hf_bytes contents = pair.contents;
-    if (!hf_der_take_tag(&contents, HF_DER_OID, &from) ||
-        !hf_der_take_tag(&contents, HF_DER_OID, &to) || contents.len > 0)
-        return false;
-    *issuers = from.contents;
-    *subjects = to.contents;
-    return true;
-}
-
-/* 6.1.4 a and b. False: a mapping from or to anyPolicy, or a damaged one. */
+/* 6.1.4 a and b. False: a mapping from or to anyPolicy. */
 static bool map(struct level *level, const struct hf_certificate *cert, bool is_allowed)
 {
     struct hf_bytes rest = cert->mappings, from, to;
     struct level before = *level;
 
-    while (rest.len > 0) {
-        if (!take_mapping(&rest, &from, &to) || is_any(from) || is_any(to))
+    while (hf_certificate_take_mapping(&rest, &from, &to)) {
+        if (is_any(from) || is_any(to))
             return false;
         drop(level, from);
     }
     rest = cert->mappings;
-    while (is_allowed && take_mapping(&rest, &from, &to))
+    while (is_allowed && hf_certificate_take_mapping(&rest, &from, &to))
         if (before.has_any || contains(&before, from))
             add(level, to);
     return true;

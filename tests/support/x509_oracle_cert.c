@@ -211,6 +211,12 @@ static CERTIFICATEPOLICIES *read_policies(struct oracle_cert *cert)
     return policies;
 }
 
+/* Numbers of certificates are 0 or more; NULL: not there. */
+static bool is_count(const ASN1_INTEGER *number)
+{
+    return number == NULL || (ASN1_STRING_type(number) & V_ASN1_NEG) == 0;
+}
+
 /* What the ASN.1 of RFC 5280 and its text demand of the extensions' values. */
 static const char *form_fault(const struct oracle_cert *cert)
 {
@@ -229,6 +235,11 @@ static const char *form_fault(const struct oracle_cert *cert)
         return "the issuer is empty (4.1.2.4)";
     if (ASN1_STRING_length(X509_get0_serialNumber(cert->x509)) > 21) /* with a byte for the sign */
         return "the serial number is longer than 20 bytes (4.1.2.2)";
+    if ((cert->basic != NULL && !is_count(cert->basic->pathlen)) || !is_count(cert->inhibit_any) ||
+        (cert->policy_constraints != NULL &&
+         (!is_count(cert->policy_constraints->requireExplicitPolicy) ||
+          !is_count(cert->policy_constraints->inhibitPolicyMapping))))
+        return "a number of certificates is negative (4.2.1.9, 4.2.1.11, 4.2.1.14)";
     return NULL;
 }
 

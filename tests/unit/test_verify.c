@@ -129,8 +129,9 @@ static void namesakes_are_tried_in_turn(void **state)
     assert_int_equal(v.path[1].index, 2);
 }
 
-/* An intermediate with an OBJECT IDENTIFIER that ends in the middle of a number (X.690, 8.19.2). */
-static void damaged_object_identifiers_are_refused(void **state)
+/* An intermediate with an OBJECT IDENTIFIER that ends in the middle of a number (X.690, 8.19.2), or
+ * with half a mapping. */
+static void damaged_extensions_are_refused(void **state)
 {
 #define BYTES(text)                                                                                \
     {                                                                                              \
@@ -145,7 +146,11 @@ static void damaged_object_identifiers_are_refused(void **state)
          BYTES("\x30\x0A\x06\x04\x55\x1D\x25\x00\x06\x02\x2A\x9E")},
         {BYTES(MBEDTLS_OID_EXTENDED_KEY_USAGE), false,
          BYTES("\x30\x0A\x06\x04\x55\x1D\x25\x00\x06\x02\x2A\x1E")},
+        {BYTES(MBEDTLS_OID_POLICY_MAPPINGS), false, BYTES("\x30\x06\x30\x04\x06\x02\x2A\x03")},
+        {BYTES(MBEDTLS_OID_POLICY_MAPPINGS), false,
+         BYTES("\x30\x0A\x30\x08\x06\x02\x2A\x03\x06\x02\x2A\x04")},
     };
+    struct hf_certificate cert;
 #undef BYTES
     struct world *w = *state;
 
@@ -157,6 +162,7 @@ static void damaged_object_identifiers_are_refused(void **state)
                                    .issuer_key = &w->root_key,
                                    .is_ca = true,
                                    .extensions = {extensions[i]}});
+        assert_int_equal(hf_certificate_parse(hf_buf_bytes(&w->sent[1]), &cert), i % 2 == 1);
         assert_int_equal(judge(w, NULL).is_valid, i % 2 == 1);
         while (w->n_sent > 0)
             hf_buf_free(&w->sent[--w->n_sent]);
@@ -204,8 +210,8 @@ static void exponential_list_is_given_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_WORLD(any_order_and_what_is_not_needed),       WITH_WORLD(namesakes_are_tried_in_turn),
-        WITH_WORLD(damaged_object_identifiers_are_refused), WITH_WORLD(circle_of_cross_signs_ends),
+        WITH_WORLD(any_order_and_what_is_not_needed), WITH_WORLD(namesakes_are_tried_in_turn),
+        WITH_WORLD(damaged_extensions_are_refused),   WITH_WORLD(circle_of_cross_signs_ends),
         WITH_WORLD(exponential_list_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
