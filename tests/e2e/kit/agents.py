@@ -174,8 +174,15 @@ class World:
         """The agents of the stages up to the signed one, and their results."""
         signed = self.publisher.role_version
         wait_until(lambda: (self.rollout() or {"role_version": 0})["role_version"] >= signed, "the service has read it")
-        return {d["device"]: result for result in RESULTS
-                for d in self.service.admin_json("rollout", "devices", self.name, "--result", result)["devices"]}
+        lists = [None]
+
+        def is_settled():
+            """An agent may move from one list to another while they are read one by one."""
+            lists.append({d["device"]: result for result in RESULTS for d in self.service.admin_json(
+                "rollout", "devices", self.name, "--result", result)["devices"]})
+            return lists[-1] == lists[-2]
+        wait_until(is_settled, lambda: f"the service has counted the reports: {lists[-2:]}")
+        return lists[-1]
 
     def goes_on(self, version):
         """Round after round of checks, until the rollout is complete. No agent is ahead of its stage."""
