@@ -71,7 +71,8 @@ static void test_another_server(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof locations / sizeof locations[0]; i++)
         check_refused("http://a.example/x", locations[i], false, "redirect");
-    check_refused("http://a.example:8080/x", "https://a.example/secret", false, "--redirect-host");
+    check_refused("http://a.example:8080/x", "https://a.example/secret", false,
+                  "config set redirect-hosts");
 }
 
 static void test_from_https_down_to_http(void **state)
