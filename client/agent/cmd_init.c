@@ -55,7 +55,9 @@ static enum hf_err init(struct hf_cli_call *call, struct hf_why *why)
     HF_TRY(hf_agent_make_absolute("--device-id-file", &o->device_id_file, why));
     HF_TRY(hf_agent_make_absolute("--export", &o->export_file, why));
     enum hf_err err = hf_agent_read_file("--root", o->root, HF_ROOT_BYTES_MAX, &root, why);
-    if (err == HF_OK && root.len > 0 && memmem(root.data, root.len, "-----BEGIN ", 11) != NULL)
+    /* Root metadata may hold keys in PEM. */
+    if (err == HF_OK && root.len > 0 && memchr(root.data, '{', root.len) == NULL &&
+        memmem(root.data, root.len, "-----BEGIN ", 11) != NULL)
         err = hf_fail(why, HF_E_FORMAT,
                       "--root: expected root metadata (TUF, JSON), such as metadata/1.root.json of "
                       "the repository, found PEM in %s; root certificates are for --bundle",

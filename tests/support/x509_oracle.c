@@ -69,6 +69,8 @@ static bool is_for_servers(const struct oracle_cert *cert)
 /* 6.1.4 (k) and (n), for a certificate with another one below it. */
 static const char *ca_fault(const struct oracle_cert *cert)
 {
+    if (cert->issuer_fault != NULL)
+        return cert->issuer_fault;
     if (X509_get_version(cert->x509) != X509_VERSION_3 || cert->basic == NULL || !cert->basic->ca)
         return "an issuer is no CA";
     if (!allows(cert, KEY_CERT_SIGN))

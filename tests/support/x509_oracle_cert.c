@@ -153,11 +153,11 @@ static STACK_OF(GENERAL_SUBTREE) * read_subtrees(struct oracle_cert *cert, const
     STACK_OF(GENERAL_SUBTREE) *subtrees = sk_GENERAL_SUBTREE_new_null();
 
     if (list == NULL)
-        cert->fault = "the name constraints are damaged";
+        cert->issuer_fault = "the name constraints are damaged";
     for (int i = 0; i < sk_ASN1_TYPE_num(list); i++) {
         GENERAL_SUBTREE *subtree = subtree_of(sk_ASN1_TYPE_value(list, i));
         if (subtree == NULL || sk_GENERAL_SUBTREE_push(subtrees, subtree) == 0)
-            cert->fault = "the name constraints are damaged";
+            cert->issuer_fault = "the name constraints are damaged";
     }
     sk_ASN1_TYPE_pop_free(list, ASN1_TYPE_free);
     OPENSSL_free(copy);
@@ -178,7 +178,7 @@ static NAME_CONSTRAINTS *read_constraints(struct oracle_cert *cert)
         else if (tag == 0xa1 && out->excludedSubtrees == NULL)
             out->excludedSubtrees = read_subtrees(cert, any);
         else
-            cert->fault = "the name constraints are damaged";
+            cert->issuer_fault = "the name constraints are damaged";
     }
     sk_ASN1_TYPE_pop_free(list, ASN1_TYPE_free);
     return out;

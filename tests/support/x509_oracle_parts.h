@@ -24,6 +24,8 @@ struct oracle_cert {
     POLICY_CONSTRAINTS *policy_constraints;
     ASN1_INTEGER *inhibit_any;
     const char *fault; /* what no path with it survives; NULL: nothing */
+    /* … if it issued another one. Constraints of the server's own certificate bind nobody. */
+    const char *issuer_fault;
 };
 
 /** Decode. Sets `fault` or leaves x509 NULL for what it cannot use. */
