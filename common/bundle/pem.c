@@ -130,8 +130,8 @@ static enum hf_err refuse_boundary(const struct walker *w, struct hf_bytes line,
                        "the line breaks of the file are lost, take it from its source again",
                        w->line_no, BEGIN_LINE);
     return hf_fail(why, HF_E_FORMAT,
-                   "line %zu: expected \"%s\" or a comment, found \"%.*s\"; a bundle holds whole "
-                   "CERTIFICATE blocks and nothing else (no private keys)",
+                   "line %zu: expected \"%s\" or a comment, found \"%.*s\"; only whole CERTIFICATE "
+                   "blocks belong here (no private keys)",
                    w->line_no, BEGIN_LINE, shown, (const char *)line.data);
 }
 

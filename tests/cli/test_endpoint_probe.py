@@ -425,7 +425,7 @@ def test_a_key_of_the_other_type_costs_no_evidence(world):
     (1, "none.key", "there is no file"),
     (1, "other.tmpkey", "is not that of the first certificate"),
     ("clients.pem", 2, "is not that of the first certificate"),
-    (2, 2, "is not a certificate"),
+    (2, 2, "only whole CERTIFICATE blocks belong here (no private keys)"),
     (1, "both.pem", "is not a private key"),
     (1, "open.tmpkey", "open.tmpkey: every user may read this secret (mode 0644)"),
     (1, "locked.tmpkey", "is encrypted"),

@@ -62,12 +62,14 @@ class Storm:
     # ---- one kill ----------------------------------------------------------------------------------
 
     def kill(self):
-        """Kill an update after a random part of the time that it takes; was it still at work?"""
+        """Kill an update after a random part of the time that it takes, earlier while fewer came before the
+        commit than after it; was it still at work?"""
+        until_s = self.duration_s * (0.3 if self.counts["old"] < self.counts["new"] else 1)
         update = subprocess.Popen(
             programs.command("holdfast", "--state", self.device.state, "update"),
             env=programs.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            update.wait(self.dice.uniform(0, self.duration_s))
+            update.wait(self.dice.uniform(0, until_s))
             return False
         except subprocess.TimeoutExpired:
             update.kill()

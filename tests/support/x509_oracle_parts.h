@@ -24,7 +24,7 @@ struct oracle_cert {
     POLICY_CONSTRAINTS *policy_constraints;
     ASN1_INTEGER *inhibit_any;
     const char *fault; /* what no path with it survives; NULL: nothing */
-    /* … if it issued another one. Constraints of the server's own certificate bind nobody. */
+    /* … if it issued another one. Constraints of the server's own certificate limit no name. */
     const char *issuer_fault;
 };
 
