@@ -67,8 +67,9 @@ enum hf_err hf_policy_check_ca(const struct hf_anchor *anchor, struct hf_why *wh
                        "it, or leave it out",
                        anchor->cert.subject, anchor->cert.x509_version);
     return hf_fail(why, HF_E_POLICY,
-                   "\"%s\" is not a CA certificate (basicConstraints CA, keyUsage keyCertSign): "
-                   "a server's own certificate cannot be a trust anchor; leave it out",
+                   "\"%s\" is not a CA certificate (expected cA in its basicConstraints, and "
+                   "keyCertSign in its keyUsage if it has one): it cannot be a trust anchor; leave "
+                   "it out",
                    anchor->cert.subject);
 }
 
