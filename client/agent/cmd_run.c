@@ -48,7 +48,7 @@ static void hold_poke(bool is_on)
     (void)sigprocmask(is_on ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-/* A check may take 15 minutes. What it logs on the way shows the watchdog that it goes on. */
+/* A check may take half an hour. What it logs on the way shows the watchdog that it goes on. */
 static void log_step(void *ctx, enum hf_level level, const char *line)
 {
     const struct loop *loop = ctx;

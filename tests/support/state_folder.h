@@ -2,7 +2,9 @@
 #ifndef HF_TESTS_SUPPORT_STATE_FOLDER_H
 #define HF_TESTS_SUPPORT_STATE_FOLDER_H
 
-/** Initialise `path` for roots/full and a server that does not exist; fails the test otherwise. */
-void state_folder_make(const char *path);
+#include <holdfast/error.h>
+
+/** hf_posix_init for roots/full and a server that does not exist. */
+enum hf_err state_folder_make(const char *path, struct hf_why *why);
 
 #endif

@@ -2,8 +2,8 @@
  * SQLite's write-ahead log cannot have its index. SQLite's own table of system calls lets mmap fail
  * as there. */
 #include "tests/support/check.h"
+#include "tests/support/state_folder.h"
 #include "tests/support/temp_dir.h"
-#include "tests/support/tuf_repo.h"
 
 #include <holdfast/posix.h>
 
@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static int mmap_errno;  /* 0: it works */
@@ -59,25 +58,6 @@ static int teardown(void **state)
 
     (void)vfs->xSetSystemCall(vfs, NULL, NULL);
     return temp_dir_teardown(state);
-}
-
-static enum hf_err init(const char *path, struct hf_why *why)
-{
-    static const char *const urls[] = {"http://127.0.0.1:1"}; /* tcpmux: nothing listens there */
-    const struct hf_posix_config config = {.client = {.urls = urls,
-                                                      .n_urls = 1,
-                                                      .set = "roots",
-                                                      .profile = "full",
-                                                      .device_id = "test"}};
-    struct tuf_repo repo;
-
-    tuf_repo_init(&repo, (int64_t)time(NULL) - 60);
-    tuf_repo_publish_root(&repo);
-    enum hf_err err = hf_posix_init(path, &config,
-                                    tuf_files_find(&repo.files, "metadata/1.root.json"),
-                                    (struct hf_bytes){0}, (struct hf_log_port){0}, why);
-    tuf_repo_free(&repo);
-    return err;
 }
 
 static struct hf_sqlite_store *open_store(const char *path)
@@ -136,7 +116,7 @@ static void test_init_and_everything_after_it_works(void **state)
         const char *path = temp_path(*state, name);
 
         mmap_errno = errnos[i];
-        if (init(path, &why) != HF_OK)
+        if (state_folder_make(path, &why) != HF_OK)
             fail_msg("%s", why.text);
         struct hf_sqlite_store *store = open_store(path);
         save(store, "kept");
@@ -158,7 +138,7 @@ static void test_another_process_reads_and_writes_in_between(void **state)
     int status = -1;
 
     mmap_errno = ENODEV;
-    CHECK_OK(init(path, &why));
+    CHECK_OK(state_folder_make(path, &why));
     struct hf_sqlite_store *store = open_store(path);
     save(store, "first");
     pid_t child = fork();
@@ -180,7 +160,7 @@ static void test_state_that_was_moved_there_keeps_what_is_in_its_log(void **stat
     const char *path = temp_path(*state, "device");
     struct hf_why why = {0};
 
-    CHECK_OK(init(path, &why));
+    CHECK_OK(state_folder_make(path, &why));
     struct hf_sqlite_store *store = open_store(path);
     save(store, "in the log");
     hf_sqlite_store_close(store);
@@ -210,7 +190,7 @@ static void test_init_that_cannot_write_leaves_nothing(void **state)
 
     mmap_errno = EINVAL;
     write_errno = EIO;
-    CHECK_REFUSED(init(path, &why), HF_E_STORAGE, &why, "holdfast.db");
+    CHECK_REFUSED(state_folder_make(path, &why), HF_E_STORAGE, &why, "holdfast.db");
     assert_non_null(strstr(why.text, "Input/output error"));
     assert_false(temp_exists(path));
 }

@@ -29,7 +29,7 @@ static void test_configuration_that_is_refused_accepts_no_common_names(void **st
     struct hf_update_result result;
     struct hf_why why = {0};
 
-    state_folder_make(path);
+    CHECK_OK(state_folder_make(path, &why));
     CHECK_OK(hf_posix_open(path, (struct hf_log_port){0}, &posix, &why));
     change(path, "UPDATE config SET accepts_common_names = 1;"
                  "UPDATE mirror SET url = 'ftp://127.0.0.1'");

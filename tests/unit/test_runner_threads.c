@@ -56,7 +56,7 @@ static void begin(void **state, struct world *w, struct hf_runner_options option
     struct hf_why why = {0};
 
     *w = (struct world){0};
-    state_folder_make(path);
+    CHECK_OK(state_folder_make(path, &why));
     CHECK_OK(hf_posix_open(path, (struct hf_log_port){0}, &w->posix, &why));
     options.ctx = w;
     options.waits = waits;
